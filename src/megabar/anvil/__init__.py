@@ -1,0 +1,1 @@
+"""The anvil bench: gauges, markers, diffraction, shock and pyrometry."""

@@ -1,0 +1,1 @@
+"""Work that can be killed: settings, run records, content-addressed tasks, the store and its executors."""

@@ -1,0 +1,83 @@
+"""Settings of a verb: a pydantic model read from YAML, with the command line on top, and its commented template."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from megabar.campaign.files import read_yaml
+from megabar.errors import InputError
+
+
+class Settings(BaseModel):
+    """Base of all settings: unknown keys are refused, values are frozen. Give every field a `Field(description=...)`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def load_settings(model: type[M], config: str | Path | None = None, **command_line: Any) -> M:
+    """`model` from the YAML file `config`, overridden by every command-line value that is not None.
+
+    Raises InputError in one line: file, key, reason, and for an unknown key the nearest known one.
+    """
+    values: dict[str, Any] = {}
+    source = "the command line"
+    if config is not None:
+        source = str(config)
+        loaded = read_yaml(config)
+        if loaded is not None and not isinstance(loaded, dict):
+            raise InputError(f"{source}: holds a {type(loaded).__name__}, not 'key: value' lines")
+        values.update(loaded or {})
+    values.update({k: v for k, v in command_line.items() if v is not None})
+    return validate(model, values, source)
+
+
+def validate(model: type[M], values: dict[str, Any], source: str) -> M:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            known = _known_keys(model, first["loc"][:-1])
+            near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known))}"
+            raise InputError(f"{source}: unknown key {where!r}; {hint}") from None
+        reason = first["msg"].removeprefix("Value error, ")
+        raise InputError(f"{source}: {where + ': ' if where else ''}{reason} (got {first['input']!r:.80})") from None
+
+
+def _known_keys(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
+    """Field names at `path` below `model`; at an unresolvable place (a union, say) those of the whole tree."""
+    current: Any = model
+    for part in path:
+        field = getattr(current, "model_fields", {}).get(part)
+        annotation = field.annotation if field is not None else None
+        nested = [t for t in (annotation, *getattr(annotation, "__args__", ())) if hasattr(t, "model_fields")]
+        if nested:
+            current = nested[0]
+        elif not isinstance(part, int):
+            break
+    return list(getattr(current, "model_fields", {}))
+
+
+def template(model: type[BaseModel], verb: str) -> str:
+    """A commented YAML template of `model`: every field with its description; optional ones commented out."""
+    lines = [f"# megabar {verb} --config FILE.yaml", "# values given on the command line win over this file", ""]
+    for name, field in model.model_fields.items():
+        if field.description:
+            lines.append(f"# {field.description}")
+        if field.is_required():
+            lines.append(f"{name}:  # required")
+        else:
+            default = field.get_default(call_default_factory=True)
+            shown = "" if default is None else default
+            lines.append(f"#{name}: {shown if not isinstance(shown, bool) else str(shown).lower()}")
+        lines.append("")
+    return "\n".join(lines)

@@ -1,0 +1,17 @@
+"""Options that every verb shares, so that they are spelt and explained once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Out = Annotated[Path | None, typer.Option("--out", help="Folder (or file) for the results; default: a named folder here.")]
+Config = Annotated[Path | None, typer.Option("--config", help="YAML settings; what is given here on the line wins.")]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of every random choice.")]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable result on standard output, and nothing else.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would run and what it would cost; write nothing.")]
+Pressure = Annotated[str | None, typer.Option("--pressure", help='With its unit, like "40 GPa".')]
+Temperature = Annotated[str | None, typer.Option("--temperature", help='With its unit, like "1200 C" or "1473 K".')]
+Potential = Annotated[str | None, typer.Option("--potential", help="Name of a shipped potential, or a folder.")]

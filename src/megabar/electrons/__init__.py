@@ -1,0 +1,1 @@
+"""Electrons under pressure."""

@@ -1,0 +1,1 @@
+"""The compiled NEP evaluator, its Python binding and its LAMMPS pair style."""

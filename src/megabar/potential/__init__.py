@@ -1,0 +1,1 @@
+"""The NEP potential: model, datasets, training, evaluation, cards and the shipped library."""

@@ -1,0 +1,1 @@
+"""Contracts that any backend must pass, for use in other projects' tests too."""
