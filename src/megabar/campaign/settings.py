@@ -13,7 +13,7 @@ from megabar.errors import InputError
 
 
 class Settings(BaseModel):
-    """Base of all settings: unknown keys are refused, values are frozen. Give every field a `Field(description=...)`."""
+    """Base of all settings: unknown keys are refused, values frozen; every field has a `Field(description=...)`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 

@@ -11,7 +11,6 @@ import pkgutil
 import sys
 from types import ModuleType
 
-import click
 import typer
 
 import megabar.cli
@@ -31,16 +30,20 @@ def verbs() -> dict[str, ModuleType]:
 
 def build_app() -> typer.Typer:
     app = typer.Typer(
-        name="megabar", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
-        help="Matter under ultra-high pressure: from a hydride, a pressure and a temperature to the synthesis reaction.",
+        name="megabar", add_completion=False, pretty_exceptions_enable=False,
+        help="From a hydride, a pressure and a temperature to the synthesis reaction, and to what the anvils would show.",
         epilog="Every verb takes --json for scripts; --debug anywhere shows the traceback of an error.",
     )
 
     @app.callback(invoke_without_command=True)
-    def _root(version: bool = typer.Option(False, "--version", help="Print the version and leave.")) -> None:
+    def _root(
+        context: typer.Context,
+        version: bool = typer.Option(False, "--version", help="Print the version and leave."),
+    ) -> None:
         if version:
             typer.echo(megabar.__version__)
-            raise typer.Exit
+        elif context.invoked_subcommand is None:
+            typer.echo(context.get_help())
 
     for module in verbs().values():
         module.register(app)
@@ -61,13 +64,10 @@ def main(argv: list[str] | None = None) -> int:
             raise
         print(f"megabar: {' '.join(str(error).split())}", file=sys.stderr)
         return error.exit_status
-    except click.exceptions.NoArgsIsHelpError as error:
-        print(error.format_message())
-        return 2
-    except click.ClickException as error:
-        print(f"megabar: {error.format_message()}", file=sys.stderr)
+    except typer.TyperException as error:
+        print(f"megabar: {error.format_message()}; see 'megabar --help'", file=sys.stderr)
         return error.exit_code
-    except (click.exceptions.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         print("megabar: interrupted; the same command goes on from here", file=sys.stderr)
         return 130
     except BrokenPipeError:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-Out = Annotated[Path | None, typer.Option("--out", help="Folder (or file) for the results; default: a named folder here.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Folder (or file) for the results.")]
 Config = Annotated[Path | None, typer.Option("--config", help="YAML settings; what is given here on the line wins.")]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of every random choice.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable result on standard output, and nothing else.")]

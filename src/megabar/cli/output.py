@@ -23,6 +23,10 @@ def emit(result: Mapping[str, Any], as_json: bool, text: str = "") -> None:
         print(text)
 
 
+def _cell(value: Any) -> str:
+    return "-" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
 def _without_nan(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _without_nan(v) for k, v in value.items()}
@@ -40,7 +44,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | No
         numeric = all(isinstance(row[i], (int, float)) or row[i] is None for row in rows)
         grid.add_column(name, justify="right" if numeric else "left")
     for row in rows:
-        grid.add_row(*("-" if cell is None else f"{cell:.6g}" if isinstance(cell, float) else str(cell) for cell in row))
+        grid.add_row(*(_cell(value) for value in row))
     console = Console(highlight=False)
     with console.capture() as capture:
         console.print(grid)

@@ -1,0 +1,60 @@
+"""GPAW as an engine: one cell in, free energy, forces and stress out."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from megabar.errors import ExtraMissing, NotConverged
+from megabar.firstprinciples.engine import Label
+from megabar.firstprinciples.levels import Level
+
+
+def available() -> str | None:
+    """None when GPAW can run, else the reason in one line."""
+    if importlib.util.find_spec("gpaw") is None:
+        return "GPAW is not installed: run 'make dft' (needs root), or pip install 'megabar[dft]'"
+    return None
+
+
+def parameters(atoms: Atoms, level: Level) -> dict[str, Any]:
+    """Keyword arguments of the GPAW calculator for `atoms` at `level`."""
+    from gpaw import PW, FermiDirac
+
+    return {
+        "mode": PW(level.cutoff(atoms)),
+        "xc": level.functional,
+        "kpts": {"size": level.k_mesh(atoms), "gamma": True},
+        "occupations": FermiDirac(level.smearing_eV),
+        "spinpol": False,
+        "symmetry": {"symmorphic": False},
+    }
+
+
+def compute(atoms: Atoms, level: Level, folder: Path) -> Label:
+    """Label of `atoms`; the log is `folder/gpaw.txt`. Raises NotConverged or ExtraMissing."""
+    reason = available()
+    if reason is not None:
+        raise ExtraMissing(reason)
+    from gpaw import GPAW, KohnShamConvergenceError
+
+    frame = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
+    log = folder / "gpaw.txt"
+    frame.calc = GPAW(**parameters(atoms, level), txt=str(log))
+    try:
+        energy = float(frame.get_potential_energy(force_consistent=True))
+        forces = np.asarray(frame.get_forces())
+        stress = np.asarray(frame.get_stress(voigt=False))
+    except KohnShamConvergenceError:
+        raise NotConverged(f"self-consistency not reached ({_last_line(log)})") from None
+    iterations = int(getattr(frame.calc, "get_number_of_iterations", lambda: 0)())
+    return Label(energy, forces, level.add_pulay(stress, atoms), iterations)
+
+
+def _last_line(log: Path) -> str:
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip().startswith("iter:")]
+    return lines[-1] if lines else "no iteration in the log"

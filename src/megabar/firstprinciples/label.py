@@ -1,0 +1,95 @@
+"""Labels through tasks: cells in, frames with REF_energy, REF_forces and REF_stress out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from megabar.campaign.tasks import Outcome, Store, Task, run_tasks
+from megabar.crystals.plan import shortest_HH_A
+from megabar.errors import InputError, NotConverged
+from megabar.firstprinciples.engine import engine
+from megabar.firstprinciples.levels import Level, level
+
+CODE_VERSION = "1"
+"""Raise it when what a label means changes; labels of another version are then computed anew."""
+
+_PROVENANCE = ("kind", "origin", "parent", "target_pressure_GPa", "metallic")
+
+
+def label_task(atoms: Atoms, level_id: str) -> Task:
+    """The task that labels `atoms`. Positions and cell are rounded to 1e-8 A, so a file round trip changes nothing."""
+    inputs = {
+        "level": level_id,
+        "numbers": atoms.numbers.tolist(),
+        "cell": np.round(atoms.cell[:], 8).tolist(),
+        "positions": np.round(atoms.positions, 8).tolist(),
+        "metallic": bool(atoms.info.get("metallic", False)),
+    }
+    return Task("megabar.firstprinciples.label:compute_label", CODE_VERSION, inputs)
+
+
+def compute_label(inputs: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The body of a label task. Raises NotConverged for cells at which the level is not to be trusted."""
+    atoms = _cell(inputs)
+    chosen = level(inputs["level"])
+    shortest = shortest_HH_A(atoms)
+    if chosen.engine == "gpaw" and shortest < chosen.shortest_HH_A:
+        raise NotConverged(f"H-H of {shortest:.3f} A is below {chosen.shortest_HH_A} A: PAW spheres overlap")
+    label = engine(chosen.engine).compute(atoms, chosen, folder)
+    values = (np.array(label.energy_eV), label.forces_eV_per_A, label.stress_eV_per_A3)
+    if not all(np.isfinite(v).all() for v in values):
+        raise NotConverged("the engine returned a number that is not finite")
+    return {
+        "energy_eV": label.energy_eV,
+        "forces_eV_per_A": label.forces_eV_per_A,
+        "stress_eV_per_A3": label.stress_eV_per_A3,
+        "iterations": label.iterations,
+        "k_mesh": chosen.k_mesh(atoms),
+    }
+
+
+def _cell(inputs: dict[str, Any]) -> Atoms:
+    return Atoms(inputs["numbers"], cell=inputs["cell"], positions=inputs["positions"], pbc=True,
+                 info={"metallic": inputs["metallic"]})
+
+
+def labelled_frame(atoms: Atoms, task: Task, result: dict[str, Any]) -> Atoms:
+    """`atoms` as labelled: REF_energy (eV), REF_forces (n, 3), REF_stress (3, 3), level, task and provenance."""
+    frame = _cell(task.inputs)
+    frame.info = {key: atoms.info[key] for key in _PROVENANCE if key in atoms.info}
+    frame.info.update(REF_energy=float(result["energy_eV"]), REF_stress=np.array(result["stress_eV_per_A3"]),
+                      level=task.inputs["level"], task=task.hash)
+    frame.set_array("REF_forces", np.array(result["forces_eV_per_A"]))
+    return frame
+
+
+def check_cells(cells: Sequence[Atoms], chosen: Level) -> None:
+    """Raise InputError before anything runs when a cell cannot be labelled at all."""
+    for number, atoms in enumerate(cells):
+        if not atoms.pbc.all() or abs(atoms.cell.volume) < 1e-3:
+            raise InputError(f"cell {number}: the reference level is periodic in three directions; give it a full cell")
+        if chosen.pulay_GPa_A3:
+            chosen.add_pulay(np.zeros((3, 3)), atoms)
+    reason = engine(chosen.engine).available()
+    if reason is not None:
+        raise InputError(reason)
+
+
+def label_cells(cells: Sequence[Atoms], level_id: str, store: Store, jobs: int = 1,
+                retry_failed: bool = False) -> Iterator[tuple[Atoms, Outcome]]:
+    """(cell, outcome) as labels come, in the order of the hash, so that a half-done set is already a fair sample."""
+    by_hash: dict[str, Atoms] = {}
+    ordered: list[Task] = []
+    for atoms in cells:
+        task = label_task(atoms, level_id)
+        if task.hash not in by_hash:
+            by_hash[task.hash] = atoms
+            ordered.append(task)
+    ordered.sort(key=lambda task: task.hash)
+    for outcome in run_tasks(ordered, store, jobs, retry_failed):
+        yield by_hash[outcome.task.hash], outcome

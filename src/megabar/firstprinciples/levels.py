@@ -1,0 +1,87 @@
+"""Reference levels of theory: what a label means. A level is never changed, only added."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from ase import Atoms
+
+from megabar.errors import InputError
+from megabar.units import EV_PER_A3_IN_GPA
+
+
+@dataclass(frozen=True)
+class Level:
+    """Everything that fixes an energy, a force and a stress.
+
+    `pulay_GPa_A3[element] / V` is what a constant plane-wave cutoff leaves out of the pressure, summed over atoms.
+    """
+
+    id: str
+    engine: str
+    functional: str
+    cutoff_eV: float
+    hard_cutoff_eV: float
+    hard_elements: frozenset[str]
+    k_spacing_per_A: float
+    k_spacing_metal_per_A: float
+    smearing_eV: float
+    pulay_GPa_A3: Mapping[str, float] = field(default_factory=dict)
+    shortest_HH_A: float = 0.5
+
+    def cutoff(self, atoms: Atoms) -> float:
+        """Plane-wave cutoff in eV for the elements of `atoms`."""
+        hard = self.hard_elements & set(atoms.get_chemical_symbols())
+        return self.hard_cutoff_eV if hard else self.cutoff_eV
+
+    def k_mesh(self, atoms: Atoms) -> tuple[int, int, int]:
+        """Gamma-centred mesh: spacing (2 pi included) at most the level's along every reciprocal vector.
+
+        Axes whose reciprocal vectors are equal in length to 1e-3 get equal counts, so that symmetry is kept.
+        """
+        spacing = self.k_spacing_metal_per_A if atoms.info.get("metallic") else self.k_spacing_per_A
+        lengths = 2.0 * np.pi * np.linalg.norm(atoms.cell.reciprocal()[:], axis=1)
+        counts = [max(1, int(np.ceil(length / spacing - 1e-6))) for length in lengths]
+        for i in range(3):
+            for j in range(3):
+                if abs(lengths[i] / lengths[j] - 1.0) < 1e-3:
+                    counts[i] = counts[j] = max(counts[i], counts[j])
+        return counts[0], counts[1], counts[2]
+
+    def add_pulay(self, stress_eV_per_A3: np.ndarray, atoms: Atoms) -> np.ndarray:
+        """3x3 tension-positive stress with the Pulay pressure sum_i c_i / V put in (taken from the diagonal).
+
+        Raises InputError for an element whose constant is not known: a silently wrong pressure is worse than none.
+        """
+        missing = sorted(set(atoms.get_chemical_symbols()) - set(self.pulay_GPa_A3))
+        if missing:
+            raise InputError(f"level {self.id} has no Pulay constant for {', '.join(missing)}; "
+                             "measure it against twice the cutoff and add it to levels.py")
+        pressure = sum(self.pulay_GPa_A3[s] for s in atoms.get_chemical_symbols()) / atoms.get_volume()
+        return np.asarray(stress_eV_per_A3) - np.eye(3) * pressure / EV_PER_A3_IN_GPA
+
+
+# H and Ca constants: against 1400 eV the pressures of CaH2, CaH4, CaH6 and H2 agree to 0.01 GPa.
+PBE_GPAW_1 = Level(
+    id="pbe-gpaw-1", engine="gpaw", functional="PBE", cutoff_eV=700.0, hard_cutoff_eV=800.0,
+    hard_elements=frozenset({"He", "Na", "S", "C"}), k_spacing_per_A=0.35, k_spacing_metal_per_A=0.28,
+    smearing_eV=0.1, pulay_GPa_A3={"H": 0.70, "Ca": 0.55},
+)
+# The second engine, for cross-checks and never for training beside the first: 80 Ry, same k rule.
+PBE_QE_1 = Level(
+    id="pbe-qe-1", engine="qe", functional="PBE", cutoff_eV=80.0 * 13.605693122994, hard_cutoff_eV=80.0 * 13.605693122994,
+    hard_elements=frozenset(), k_spacing_per_A=0.35, k_spacing_metal_per_A=0.28, smearing_eV=0.1,
+)
+
+LEVELS = {level.id: level for level in (PBE_GPAW_1, PBE_QE_1)}
+
+
+def level(name: str) -> Level:
+    """The level called `name`; InputError lists those there are."""
+    if name not in LEVELS:
+        near = difflib.get_close_matches(name, LEVELS, n=1)
+        raise InputError(f"level {name!r} is unknown; {f'did you mean {near[0]!r}' if near else 'known: ' + ', '.join(LEVELS)}?")
+    return LEVELS[name]
