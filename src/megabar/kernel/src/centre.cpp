@@ -1,0 +1,718 @@
+// Energy and forces of one centre atom. Neighbours are sorted by type and padded to whole vectors, so that every loop
+// runs over neighbours in SIMD lanes with the coefficients of one pair of types. Compiled once for each instruction set
+// (MEGABAR_ISA names it); everything here has internal linkage, see centre.hpp.
+#include "centre.hpp"
+
+#include <math.h>
+#include <string.h>
+
+#ifndef MEGABAR_ISA
+#define MEGABAR_ISA baseline
+#endif
+#ifndef MEGABAR_VECTOR_BYTES
+#define MEGABAR_VECTOR_BYTES 16
+#endif
+
+namespace megabar {
+namespace {
+
+constexpr double kPi = 3.14159265358979323846;
+
+template <class Real>
+constexpr int kLanes = MEGABAR_VECTOR_BYTES / static_cast<int>(sizeof(Real));
+
+template <class Real, int W>
+struct VectorOf {
+  typedef Real type __attribute__((vector_size(W * sizeof(Real))));
+};
+template <class Real>
+using Vector = typename VectorOf<Real, kLanes<Real>>::type;
+
+template <class V>
+inline V load(const void *p) {
+  V v;
+  memcpy(&v, p, sizeof(V));
+  return v;
+}
+template <class V>
+inline void store(void *p, V v) {
+  memcpy(p, &v, sizeof(V));
+}
+
+template <class Real, int W>
+inline Real lane_sum(typename VectorOf<Real, W>::type v) {
+  if constexpr (W == 1) {
+    return v[0];
+  } else {
+    typename VectorOf<Real, W / 2>::type half[2];
+    memcpy(half, &v, sizeof(v));
+    return lane_sum<Real, W / 2>(half[0] + half[1]);
+  }
+}
+
+template <class Real>
+inline Vector<Real> square_root(Vector<Real> v) {
+  for (int i = 0; i < kLanes<Real>; ++i) v[i] = sizeof(Real) == 4 ? sqrtf(static_cast<float>(v[i])) : sqrt(v[i]);
+  return v;
+}
+
+// sin and cos of t in [-pi/4, pi/4] by Taylor series; the remainder is below the rounding of Real.
+template <class Real>
+inline void sine_cosine(Vector<Real> t, Vector<Real> &sine, Vector<Real> &cosine) {
+  constexpr double s[] = {1.0, -1.0 / 6, 1.0 / 120, -1.0 / 5040, 1.0 / 362880, -1.0 / 39916800, 1.0 / 6227020800,
+                          -1.0 / 1307674368000};
+  constexpr double c[] = {1.0, -1.0 / 2, 1.0 / 24, -1.0 / 720, 1.0 / 40320, -1.0 / 3628800, 1.0 / 479001600,
+                          -1.0 / 87178291200, 1.0 / 20922789888000};
+  constexpr int last = sizeof(Real) == 4 ? 4 : 8;
+  const Vector<Real> u = t * t;
+  Vector<Real> a = u * 0 + Real(s[last - 1]), b = u * 0 + Real(c[last]);
+  for (int i = last - 2; i >= 0; --i) a = a * u + Real(s[i]);
+  for (int i = last - 1; i >= 0; --i) b = b * u + Real(c[i]);
+  sine = a * t;
+  cosine = b;
+}
+
+// f_c = (1 + cos(pi u)) / 2 and its derivative with respect to u, 0 <= u <= 1.
+template <class Real>
+inline void cutoff_function(Vector<Real> u, Vector<Real> &fc, Vector<Real> &slope) {
+  Vector<Real> s, c;
+  sine_cosine<Real>((u - Real(0.5)) * Real(kPi / 2), s, c);
+  fc = Real(0.5) - s * c;                                // cos(pi u) = -2 s c
+  slope = Real(-kPi / 2) * (c - s) * (c + s);            // sin(pi u) = c^2 - s^2
+}
+
+template <class Real>
+struct Bits;
+template <>
+struct Bits<float> {
+  typedef int type;
+  static constexpr int mantissa = 23, bias = 127, order = 7;
+  static constexpr double bound = 43.0;
+};
+template <>
+struct Bits<double> {
+  typedef long long type;
+  static constexpr int mantissa = 52, bias = 1023, order = 13;
+  static constexpr double bound = 300.0;
+};
+
+// tanh by exp: 1 - 2 / (exp(2x) + 1), with exp from 2^n times a Taylor series.
+template <class Real>
+inline Vector<Real> hyperbolic_tangent(Vector<Real> x) {
+  typedef typename VectorOf<typename Bits<Real>::type, kLanes<Real>>::type Integers;
+  const Vector<Real> bound = x * 0 + Real(Bits<Real>::bound);
+  Vector<Real> y = 2 * x;
+  y = y > bound ? bound : y;
+  y = y < -bound ? -bound : y;
+  // Adding and taking away 1.5 * 2^mantissa rounds to a whole number.
+  const Real magic = Real(1.5) * Real(1LL << Bits<Real>::mantissa);
+  const Vector<Real> n = (y * Real(1.4426950408889634) + magic) - magic;
+  // ln 2 in two parts keeps the reduced argument exact.
+  const Vector<Real> r = (y - n * Real(0.693145751953125)) - n * Real(1.42860682030941723212e-6);
+  Vector<Real> e = r * 0 + Real(1);
+  for (int k = Bits<Real>::order; k >= 1; --k) e = e * r * Real(1.0 / k) + Real(1);
+  const Integers power = (__builtin_convertvector(n, Integers) + Bits<Real>::bias) << Bits<Real>::mantissa;
+  Vector<Real> scale;
+  memcpy(&scale, &power, sizeof(scale));
+  return 1 - 2 / (e * scale + 1);
+}
+
+// Calls f(std::integral_constant-like size, start) over [0, count) in chunks of at most 4.
+template <int N>
+struct Size {
+  static constexpr int value = N;
+};
+template <int Chunk, class F>
+inline void in_chunks(int count, F f) {
+  int start = 0;
+  for (; start + Chunk <= count; start += Chunk) f(Size<Chunk>{}, start);
+  if constexpr (Chunk > 1) {
+    const int rest = count - start;
+    if constexpr (Chunk > 3)
+      if (rest == 3) f(Size<3>{}, start);
+    if constexpr (Chunk > 2)
+      if (rest == 2) f(Size<2>{}, start);
+    if (rest == 1) f(Size<1>{}, start);
+  }
+}
+
+// Real solid harmonics of unit vectors: Y_lm = d^m P_l/dz^m times Re or Im (x + iy)^m, in the order of nep.py.
+template <class Real, int L>
+struct Harmonics {
+  using V = Vector<Real>;
+  V legendre[L + 1][L + 2], re[L + 1], im[L + 1];
+
+  inline Harmonics(V x, V y, V z) {
+    re[0] = x * 0 + Real(1);
+    im[0] = x * 0;
+#pragma GCC unroll 9
+    for (int m = 1; m <= L; ++m) {
+      re[m] = x * re[m - 1] - y * im[m - 1];
+      im[m] = x * im[m - 1] + y * re[m - 1];
+    }
+    Real double_factorial = 1;
+#pragma GCC unroll 9
+    for (int m = 0; m <= L; ++m) {
+      if (m > 0) double_factorial *= Real(2 * m - 1);
+      legendre[m][m] = x * 0 + double_factorial;
+      if (m < L) legendre[m + 1][m] = z * (Real(2 * m + 1) * double_factorial);
+#pragma GCC unroll 9
+      for (int l = m + 2; l <= L; ++l)
+        legendre[l][m] = z * legendre[l - 1][m] * (Real(2 * l - 1) / Real(l - m)) -
+                         legendre[l - 2][m] * (Real(l + m - 1) / Real(l - m));
+    }
+  }
+
+  inline void values(Real *out) const {
+    constexpr int W = kLanes<Real>;
+#pragma GCC unroll 9
+    for (int l = 1; l <= L; ++l) {
+      store(out + (l * l - 1) * W, legendre[l][0]);
+#pragma GCC unroll 9
+      for (int m = 1; m <= l; ++m) {
+        store(out + (l * l + 2 * m - 2) * W, legendre[l][m] * re[m]);
+        store(out + (l * l + 2 * m - 1) * W, legendre[l][m] * im[m]);
+      }
+    }
+  }
+
+  // Gradient of sum_lm weight_lm Y_lm as a polynomial in x, y, z.
+  inline void gradient(const Real *weight, V &gx, V &gy, V &gz) const {
+    constexpr int W = kLanes<Real>;
+    gx = gy = gz = re[0] * 0;
+#pragma GCC unroll 9
+    for (int l = 1; l <= L; ++l) gz += load<V>(weight + (l * l - 1) * W) * legendre[l][1];
+#pragma GCC unroll 9
+    for (int m = 1; m <= L; ++m) {
+      V by_re = re[0] * 0, by_im = by_re, dre = by_re, dim = by_re;
+#pragma GCC unroll 9
+      for (int l = m; l <= L; ++l) {
+        const V a = load<V>(weight + (l * l + 2 * m - 2) * W), b = load<V>(weight + (l * l + 2 * m - 1) * W);
+        by_re += a * legendre[l][m];
+        by_im += b * legendre[l][m];
+        if (l > m) {
+          dre += a * legendre[l][m + 1];
+          dim += b * legendre[l][m + 1];
+        }
+      }
+      gx += Real(m) * (by_re * re[m - 1] + by_im * im[m - 1]);
+      gy += Real(m) * (by_im * re[m - 1] - by_re * im[m - 1]);
+      gz += dre * re[m] + dim * im[m];
+    }
+  }
+};
+
+// The part of the workspace that grows with the number of neighbours, in slots (padded neighbours).
+template <class Real>
+struct Slots {
+  int *index;
+  Real *x, *y, *z, *used;        // difference vector, 1 or 0 for padding
+  Real *fx, *fy, *fz;            // gradient of the centre's energy with respect to the difference vector
+  Real *fc, *dfc, *t, *dt;       // radial cutoff function, its slope in r, Chebyshev variable, its slope in r
+  Real *g, *dg, *harmonics;      // angular, [block][n or lm][lane]; the radial functions and their slopes in r
+};
+
+// Scratch of one centre whose size depends on the model only.
+template <class Real>
+struct Scratch {
+  Real *q, *slope_q;       // [dim_padded]
+  Real *moments, *slope;   // [n][lm]
+  Real *neuron;            // [neurons_padded]
+  Real *radial;            // [type][k], sums over neighbours, then the adjoint coefficients
+  Real *weight;            // [lm][lane]
+  int *angular_start, *angular_stop, *stop;  // [type], slots; the radial-only ones fill the vectors up to stop
+  double *dx, *dy, *dz, *r2;   // [count] neighbours within the cutoff
+  int *j, *type;
+};
+
+struct Arena {
+  char *base;
+  size_t used;
+  template <class T>
+  T *take(size_t count) {
+    T *p = base ? reinterpret_cast<T *>(base + used) : nullptr;
+    used += (count * sizeof(T) + 63) & ~size_t(63);
+    return p;
+  }
+};
+
+template <class Real>
+size_t lay_out(const Tables<Real> &m, int count, char *base, Slots<Real> &slots, Scratch<Real> &scratch) {
+  constexpr int W = kLanes<Real>;
+  Arena arena{base, 0};
+  // Every type may leave one angular and one radial-only vector partly filled.
+  const size_t size = static_cast<size_t>((count + W - 1) / W + 2 * m.types + 1) * W;
+  const size_t n = static_cast<size_t>(count);
+  slots.index = arena.take<int>(size);
+  Real **const vectors[] = {&slots.x,  &slots.y,  &slots.z,  &slots.used, &slots.fx, &slots.fy,
+                            &slots.fz, &slots.fc, &slots.dfc, &slots.t,   &slots.dt};
+  for (Real **p : vectors) *p = arena.take<Real>(size);
+  slots.g = arena.take<Real>(size * static_cast<size_t>(m.n_angular));
+  slots.dg = arena.take<Real>(size * static_cast<size_t>(m.n_angular));
+  slots.harmonics = arena.take<Real>(size * static_cast<size_t>(m.moments));
+  scratch.q = arena.take<Real>(static_cast<size_t>(m.dim_padded));
+  scratch.slope_q = arena.take<Real>(static_cast<size_t>(m.dim_padded));
+  scratch.moments = arena.take<Real>(static_cast<size_t>(m.n_angular * m.moments));
+  scratch.slope = arena.take<Real>(static_cast<size_t>(m.n_angular * m.moments));
+  scratch.neuron = arena.take<Real>(static_cast<size_t>(m.neurons_padded));
+  scratch.radial = arena.take<Real>(static_cast<size_t>(m.types * m.k_radial));
+  scratch.weight = arena.take<Real>(static_cast<size_t>(m.moments * W));
+  int **const marks[] = {&scratch.angular_start, &scratch.angular_stop, &scratch.stop};
+  for (int **p : marks) *p = arena.take<int>(static_cast<size_t>(m.types));
+  double **const differences[] = {&scratch.dx, &scratch.dy, &scratch.dz, &scratch.r2};
+  for (double **p : differences) *p = arena.take<double>(n);
+  scratch.j = arena.take<int>(n);
+  scratch.type = arena.take<int>(n);
+  return arena.used;
+}
+
+template <class Real>
+size_t workspace_bytes(const Tables<Real> &m, int count) {
+  Slots<Real> slots;
+  Scratch<Real> scratch;
+  return lay_out<Real>(m, count, nullptr, slots, scratch);
+}
+
+// Universal ZBL wall of one pair, half of it for this centre: energy, and slope / r.
+template <class Real>
+double zbl(const Tables<Real> &m, int pair, double r, double &slope_over_r) {
+  static const double amplitude[] = {0.18175, 0.50986, 0.28022, 0.02817};
+  static const double decay[] = {3.1998, 0.94229, 0.4029, 0.20162};
+  double phi = 0, dphi = 0;
+  for (int k = 0; k < 4; ++k) {
+    const double term = amplitude[k] * exp(-decay[k] * r * m.zbl_inverse_length[pair]);
+    phi += term;
+    dphi -= term * decay[k] * m.zbl_inverse_length[pair];
+  }
+  double fc = 1, dfc = 0;
+  if (r > m.zbl_inner) {
+    const double factor = kPi / (m.zbl_outer - m.zbl_inner);
+    fc = 0.5 * (1 + cos(factor * (r - m.zbl_inner)));
+    dfc = -0.5 * factor * sin(factor * (r - m.zbl_inner));
+  }
+  const double half = 0.5 * m.zbl_strength[pair] / r;
+  slope_over_r = half * ((dphi - phi / r) * fc + phi * dfc) / r;
+  return half * phi * fc;
+}
+
+inline void add_pair(const Centre &c, int j, double x, double y, double z, double fx, double fy, double fz) {
+  double *f = c.force + 3 * static_cast<size_t>(j);
+  f[0] -= fx;
+  f[1] -= fy;
+  f[2] -= fz;
+  const double w[9] = {x * fx, x * fy, x * fz, y * fx, y * fy, y * fz, z * fx, z * fy, z * fz};
+  if (c.virial)
+    for (int k = 0; k < 9; ++k) c.virial[k] += w[k];
+  if (c.atom_virial)
+    for (int k = 0; k < 9; ++k) c.atom_virial[9 * static_cast<size_t>(j) + static_cast<size_t>(k)] += w[k];
+}
+
+// Sort the neighbours within the cutoff by type, angular ones first, into padded slots. Returns the number of slots.
+template <class Real>
+int gather(const Tables<Real> &m, const Centre &c, int centre_type, Slots<Real> &s, Scratch<Real> &w) {
+  constexpr int W = kLanes<Real>;
+  const double *centre = c.x + 3 * static_cast<size_t>(c.atom);
+  const double cx = centre[0], cy = centre[1], cz = centre[2];
+  const double *cutoff2 = m.cutoff2_radial + centre_type * m.types;
+  const double *angular2 = m.cutoff2_angular + centre_type * m.types;
+  int found = 0;
+  for (int n = 0; n < c.count; ++n) {
+    const int j = c.neighbours[n] & c.mask;
+    const double *p = c.x + 3 * static_cast<size_t>(j);
+    const double dx = p[0] - cx, dy = p[1] - cy, dz = p[2] - cz;
+    const double r2 = dx * dx + dy * dy + dz * dz;
+    const int type = c.type_map[c.type[j]];
+    // Written always and kept when inside: a branch here would be mispredicted half of the time.
+    w.dx[found] = dx;
+    w.dy[found] = dy;
+    w.dz[found] = dz;
+    w.r2[found] = r2;
+    w.j[found] = j;
+    w.type[found] = type;
+    found += (type >= 0) & (r2 < cutoff2[type < 0 ? 0 : type]);
+  }
+  for (int t = 0; t < m.types; ++t) w.angular_stop[t] = w.stop[t] = 0;
+  for (int n = 0; n < found; ++n) {
+    const int t = w.type[n];
+    const int angular = w.r2[n] < angular2[t];
+    w.angular_stop[t] += angular;
+    w.stop[t] += 1 - angular;
+  }
+  int slot = 0;
+  for (int t = 0; t < m.types; ++t) {
+    const int angular = (w.angular_stop[t] + W - 1) / W * W, radial = (w.stop[t] + W - 1) / W * W;
+    w.angular_start[t] = w.angular_stop[t] = slot;
+    w.stop[t] = slot + angular;
+    slot += angular + radial;
+  }
+  for (int n = 0; n < found; ++n) {
+    const int t = w.type[n];
+    const int angular = w.r2[n] < angular2[t];
+    int &next = angular ? w.angular_stop[t] : w.stop[t];
+    const int k = next++;
+    s.index[k] = w.j[n];
+    s.x[k] = static_cast<Real>(w.dx[n]);
+    s.y[k] = static_cast<Real>(w.dy[n]);
+    s.z[k] = static_cast<Real>(w.dz[n]);
+    s.used[k] = 1;
+  }
+  // Padding sits at 1 A with no weight, and belongs to the centre, where a zero force does no harm.
+  for (int t = 0; t < 2 * m.types; ++t)
+    for (int &next = (t % 2 ? w.angular_stop : w.stop)[t / 2]; next % W; ++next) {
+      s.index[next] = -1;
+      s.x[next] = 1;
+      s.y[next] = s.z[next] = s.used[next] = 0;
+    }
+  return slot;
+}
+
+// Radial descriptors: sums of fc T_k over the neighbours of each type, contracted afterwards.
+template <class Real>
+void radial_forward(const Tables<Real> &m, int centre_type, Slots<Real> &s, Scratch<Real> &w) {
+  using V = Vector<Real>;
+  constexpr int W = kLanes<Real>;
+  for (int n = 0; n < m.n_radial; ++n) w.q[n] = 0;
+  for (int t = 0; t < m.types; ++t) {
+    Real *sums = w.radial + t * m.k_radial;
+    V total[kMaxBasis];
+    for (int k = 0; k < m.k_radial; ++k) total[k] = V{};
+    const Real inverse = static_cast<Real>(m.inverse_radial[centre_type * m.types + t]);
+    for (int b = w.angular_start[t]; b < w.stop[t]; b += W) {
+      const V x = load<V>(s.x + b), y = load<V>(s.y + b), z = load<V>(s.z + b), used = load<V>(s.used + b);
+      const V u = square_root<Real>(x * x + y * y + z * z) * inverse;
+      V fc, dfc;
+      cutoff_function<Real>(u, fc, dfc);
+      fc *= used;
+      dfc *= used * inverse;
+      const V e = u - 1, v = 2 * e * e - 1;
+      store(s.fc + b, fc);
+      store(s.dfc + b, dfc);
+      store(s.t + b, v);
+      store(s.dt + b, 4 * e * inverse);
+      V before = fc, now = fc * v;
+      total[0] += before;
+      for (int k = 1; k < m.k_radial; ++k) {
+        total[k] += now;
+        const V next = 2 * v * now - before;
+        before = now;
+        now = next;
+      }
+    }
+    const Real *c = m.c_radial + (centre_type * m.types + t) * m.n_radial * m.k_radial;
+    for (int k = 0; k < m.k_radial; ++k) sums[k] = lane_sum<Real, W>(total[k]);
+    for (int n = 0; n < m.n_radial; ++n)
+      for (int k = 0; k < m.k_radial; ++k) w.q[n] += c[n * m.k_radial + k] * sums[k];
+  }
+}
+
+template <class Real>
+void radial_backward(const Tables<Real> &m, int centre_type, Slots<Real> &s, Scratch<Real> &w) {
+  using V = Vector<Real>;
+  constexpr int W = kLanes<Real>;
+  for (int t = 0; t < m.types; ++t) {
+    if (w.angular_start[t] == w.stop[t]) continue;
+    const Real *c = m.c_radial + (centre_type * m.types + t) * m.n_radial * m.k_radial;
+    Real *a = w.radial + t * m.k_radial;
+    for (int k = 0; k < m.k_radial; ++k) {
+      a[k] = 0;
+      for (int n = 0; n < m.n_radial; ++n) a[k] += w.slope_q[n] * c[n * m.k_radial + k];
+    }
+    for (int b = w.angular_start[t]; b < w.stop[t]; b += W) {
+      const V v = load<V>(s.t + b);
+      // sum a_k T_k and its derivative sum a_k k U_{k-1}.
+      V before = v * 0 + 1, now = v, u_before = v * 0, u_now = before;
+      V sum = before * a[0], derivative = v * 0;
+      for (int k = 1; k < m.k_radial; ++k) {
+        sum += a[k] * now;
+        derivative += (a[k] * Real(k)) * u_now;
+        const V next = 2 * v * now - before, u_next = 2 * v * u_now - u_before;
+        before = now;
+        now = next;
+        u_before = u_now;
+        u_now = u_next;
+      }
+      const V slope = load<V>(s.dfc + b) * sum + load<V>(s.fc + b) * load<V>(s.dt + b) * derivative;
+      const V x = load<V>(s.x + b), y = load<V>(s.y + b), z = load<V>(s.z + b);
+      const V over_r = slope / square_root<Real>(x * x + y * y + z * z);
+      store(s.fx + b, over_r * x);
+      store(s.fy + b, over_r * y);
+      store(s.fz + b, over_r * z);
+    }
+  }
+}
+
+// Angular part, forward: radial functions g_n, harmonics, moments s_nlm = sum_j g_n Y_lm and their invariants.
+template <class Real, int L>
+void angular_forward(const Tables<Real> &m, int centre_type, Slots<Real> &s, Scratch<Real> &w) {
+  using V = Vector<Real>;
+  constexpr int W = kLanes<Real>;
+  constexpr int LM = L * (L + 2);
+  const int N = m.n_angular, K = m.k_angular;
+  // Angular vectors of all types are numbered one after another.
+  int blocks = 0;
+  for (int t = 0; t < m.types; ++t) {
+    const int pair = centre_type * m.types + t;
+    const Real inverse = static_cast<Real>(m.inverse_angular[pair]);
+    const Real *c = m.c_angular + pair * N * K, *d = m.d_angular + pair * N * K;
+    for (int b = w.angular_start[t]; b < w.angular_stop[t]; b += W, ++blocks) {
+      const V x = load<V>(s.x + b), y = load<V>(s.y + b), z = load<V>(s.z + b), used = load<V>(s.used + b);
+      const V r = square_root<Real>(x * x + y * y + z * z), over_r = 1 / r, u = r * inverse;
+      V fc, dfc;
+      cutoff_function<Real>(u, fc, dfc);
+      fc *= used;
+      dfc *= used * inverse;
+      const V e = u - 1, v = 2 * e * e - 1, dv = 4 * e * inverse;
+      V chebyshev[kMaxBasis];
+      chebyshev[0] = v * 0 + 1;
+      chebyshev[1] = v;
+      for (int k = 2; k < K; ++k) chebyshev[k] = 2 * v * chebyshev[k - 1] - chebyshev[k - 2];
+      const V fdv = fc * dv;
+      in_chunks<4>(N, [&](auto size, int n) {
+        constexpr int S = decltype(size)::value;
+        V p[S], dp[S];
+        for (int i = 0; i < S; ++i) p[i] = dp[i] = V{};
+        for (int k = 0; k < K; ++k)
+          for (int i = 0; i < S; ++i) {
+            p[i] += c[(n + i) * K + k] * chebyshev[k];
+            dp[i] += d[(n + i) * K + k] * chebyshev[k];
+          }
+        for (int i = 0; i < S; ++i) {
+          store(s.g + (blocks * N + n + i) * W, fc * p[i]);
+          store(s.dg + (blocks * N + n + i) * W, dfc * p[i] + fdv * dp[i]);
+        }
+      });
+      Harmonics<Real, L>(x * over_r, y * over_r, z * over_r).values(s.harmonics + blocks * LM * W);
+    }
+  }
+
+  in_chunks<4>(N, [&](auto size, int n) {
+    constexpr int S = decltype(size)::value;
+    in_chunks<3>(LM, [&](auto size_lm, int lm) {
+      constexpr int M = decltype(size_lm)::value;
+      V sum[S][M];
+      for (int i = 0; i < S; ++i)
+        for (int k = 0; k < M; ++k) sum[i][k] = V{};
+      for (int b = 0; b < blocks; ++b) {
+        const Real *g = s.g + (b * N + n) * W, *h = s.harmonics + (b * LM + lm) * W;
+        V values[M];
+        for (int k = 0; k < M; ++k) values[k] = load<V>(h + k * W);
+        for (int i = 0; i < S; ++i) {
+          const V factor = load<V>(g + i * W);
+          for (int k = 0; k < M; ++k) sum[i][k] += factor * values[k];
+        }
+      }
+      for (int i = 0; i < S; ++i)
+        for (int k = 0; k < M; ++k) w.moments[(n + i) * LM + lm + k] = lane_sum<Real, W>(sum[i][k]);
+    });
+  });
+
+  for (int n = 0; n < N; ++n) {
+    const Real *a = w.moments + n * LM;
+    Real *q = w.q + m.n_radial + n;
+    for (int l = 1; l <= L; ++l, q += N) {
+      Real sum = 0;
+      for (int lm = l * l - 1; lm < (l + 1) * (l + 1) - 1; ++lm) sum += m.moment_weight[lm] * a[lm] * a[lm];
+      *q = sum;
+    }
+    if constexpr (L >= 2)
+      if (m.q222) {
+        // det of the traceless quadrupole; its entries in our harmonics are those of nep.py.
+        const Real zz = a[3] * Real(2.0 / 3), xx = a[6] / 6 - zz / 2, yy = -a[6] / 6 - zz / 2;
+        const Real xz = a[4] / 3, yz = a[5] / 3, xy = a[7] / 6;
+        *q = Real(m.q222_factor) * (xx * (yy * zz - yz * yz) - xy * (xy * zz - yz * xz) + xz * (xy * yz - yy * xz));
+        q += N;
+      }
+    if (m.q1111) {
+      const Real square = a[0] * a[0] + a[1] * a[1] + a[2] * a[2];
+      *q = Real(m.q1111_factor) * square * square;
+    }
+  }
+}
+
+// dE/ds_nlm from dE/dq.
+template <class Real, int L>
+void moment_slopes(const Tables<Real> &m, Scratch<Real> &w) {
+  constexpr int LM = L * (L + 2);
+  const int N = m.n_angular;
+  for (int n = 0; n < N; ++n) {
+    const Real *a = w.moments + n * LM;
+    Real *out = w.slope + n * LM;
+    const Real *slope = w.slope_q + m.n_radial + n;
+    for (int l = 1; l <= L; ++l, slope += N)
+      for (int lm = l * l - 1; lm < (l + 1) * (l + 1) - 1; ++lm) out[lm] = 2 * *slope * m.moment_weight[lm] * a[lm];
+    if constexpr (L >= 2)
+      if (m.q222) {
+        const Real zz = a[3] * Real(2.0 / 3), xx = a[6] / 6 - zz / 2, yy = -a[6] / 6 - zz / 2;
+        const Real xz = a[4] / 3, yz = a[5] / 3, xy = a[7] / 6;
+        const Real f = Real(m.q222_factor) * *slope;
+        // Cofactors, then the chain rule through the entries.
+        const Real cxx = yy * zz - yz * yz, cyy = xx * zz - xz * xz, czz = xx * yy - xy * xy;
+        const Real cxy = yz * xz - xy * zz, cxz = xy * yz - yy * xz, cyz = xy * xz - xx * yz;
+        out[3] += f * (2 * czz - cxx - cyy) / 3;
+        out[4] += f * cxz * Real(2.0 / 3);
+        out[5] += f * cyz * Real(2.0 / 3);
+        out[6] += f * (cxx - cyy) / 6;
+        out[7] += f * cxy / 3;
+        slope += N;
+      }
+    if (m.q1111) {
+      const Real factor = 4 * Real(m.q1111_factor) * *slope * (a[0] * a[0] + a[1] * a[1] + a[2] * a[2]);
+      for (int k = 0; k < 3; ++k) out[k] += factor * a[k];
+    }
+  }
+}
+
+template <class Real, int L>
+void angular_backward(const Tables<Real> &m, Slots<Real> &s, Scratch<Real> &w) {
+  using V = Vector<Real>;
+  constexpr int W = kLanes<Real>;
+  constexpr int LM = L * (L + 2);
+  const int N = m.n_angular;
+  int block = 0;
+  for (int t = 0; t < m.types; ++t)
+    for (int b = w.angular_start[t]; b < w.angular_stop[t]; b += W, ++block) {
+      const Real *g = s.g + block * N * W, *dg = s.dg + block * N * W, *h = s.harmonics + block * LM * W;
+      // Along r: sum_n g'_n sum_lm slope Y.
+      V along = V{};
+      in_chunks<4>(N, [&](auto size, int n) {
+        constexpr int S = decltype(size)::value;
+        V sum[S];
+        for (int i = 0; i < S; ++i) sum[i] = V{};
+        for (int lm = 0; lm < LM; ++lm) {
+          const V value = load<V>(h + lm * W);
+          for (int i = 0; i < S; ++i) sum[i] += w.slope[(n + i) * LM + lm] * value;
+        }
+        for (int i = 0; i < S; ++i) along += sum[i] * load<V>(dg + (n + i) * W);
+      });
+      // Across r: the gradient of sum_lm Y_lm (sum_n g_n slope).
+      in_chunks<4>(LM, [&](auto size, int lm) {
+        constexpr int S = decltype(size)::value;
+        V sum[S];
+        for (int i = 0; i < S; ++i) sum[i] = V{};
+        for (int n = 0; n < N; ++n) {
+          const V factor = load<V>(g + n * W);
+          for (int i = 0; i < S; ++i) sum[i] += w.slope[n * LM + lm + i] * factor;
+        }
+        for (int i = 0; i < S; ++i) store(w.weight + (lm + i) * W, sum[i]);
+      });
+      V x = load<V>(s.x + b), y = load<V>(s.y + b), z = load<V>(s.z + b);
+      const V over_r = 1 / square_root<Real>(x * x + y * y + z * z);
+      x *= over_r;
+      y *= over_r;
+      z *= over_r;
+      V gx, gy, gz;
+      Harmonics<Real, L>(x, y, z).gradient(w.weight, gx, gy, gz);
+      const V radial = along - over_r * (gx * x + gy * y + gz * z);
+      store(s.fx + b, load<V>(s.fx + b) + radial * x + over_r * gx);
+      store(s.fy + b, load<V>(s.fy + b) + radial * y + over_r * gy);
+      store(s.fz + b, load<V>(s.fz + b) + radial * z + over_r * gz);
+    }
+}
+
+// Network of the centre's element: energy, and dE/dq into slope_q.
+template <class Real>
+double network(const Tables<Real> &m, int centre_type, Scratch<Real> &w) {
+  using V = Vector<Real>;
+  constexpr int W = kLanes<Real>;
+  const Real *w0 = m.w0 + static_cast<size_t>(centre_type) * static_cast<size_t>(m.dim * m.neurons_padded);
+  const Real *w0t = m.w0_transposed + static_cast<size_t>(centre_type) * static_cast<size_t>(m.neurons * m.dim_padded);
+  const Real *b0 = m.b0 + centre_type * m.neurons_padded, *w1 = m.w1 + centre_type * m.neurons_padded;
+  double energy = -m.b1;
+  in_chunks<4>(m.neurons_padded / W, [&](auto size, int block) {
+    constexpr int S = decltype(size)::value;
+    const int h = block * W;
+    V z[S];
+    for (int i = 0; i < S; ++i) z[i] = -load<V>(b0 + h + i * W);
+    for (int d = 0; d < m.dim; ++d)
+      for (int i = 0; i < S; ++i) z[i] += w.q[d] * load<V>(w0 + d * m.neurons_padded + h + i * W);
+    for (int i = 0; i < S; ++i) {
+      const V hidden = hyperbolic_tangent<Real>(z[i]), weight = load<V>(w1 + h + i * W);
+      const V term = weight * hidden;
+      for (int k = 0; k < W; ++k) energy += term[k];
+      store(w.neuron + h + i * W, weight * (1 - hidden * hidden));
+    }
+  });
+  in_chunks<4>(m.dim_padded / W, [&](auto size, int block) {
+    constexpr int S = decltype(size)::value;
+    V sum[S];
+    for (int i = 0; i < S; ++i) sum[i] = V{};
+    for (int h = 0; h < m.neurons; ++h)
+      for (int i = 0; i < S; ++i) sum[i] += w.neuron[h] * load<V>(w0t + h * m.dim_padded + (block + i) * W);
+    for (int i = 0; i < S; ++i) store(w.slope_q + (block + i) * W, sum[i]);
+  });
+  return energy;
+}
+
+template <class Real, int L>
+double evaluate_l(const Tables<Real> &m, const Centre &c, int centre_type, Slots<Real> &s, Scratch<Real> &w) {
+  const int slots = gather(m, c, centre_type, s, w);
+  radial_forward(m, centre_type, s, w);
+  if constexpr (L > 0) angular_forward<Real, L>(m, centre_type, s, w);
+  double energy = network(m, centre_type, w);
+  radial_backward(m, centre_type, s, w);
+  if constexpr (L > 0) {
+    moment_slopes<Real, L>(m, w);
+    angular_backward<Real, L>(m, s, w);
+  }
+  if (c.descriptor)
+    for (int d = 0; d < m.dim; ++d) c.descriptor[d] = w.q[d];
+
+  double force[3] = {0, 0, 0};
+  for (int k = 0; k < slots; ++k) {
+    if (s.index[k] < 0) continue;
+    double fx = s.fx[k], fy = s.fy[k], fz = s.fz[k];
+    const double x = s.x[k], y = s.y[k], z = s.z[k];
+    force[0] += fx;
+    force[1] += fy;
+    force[2] += fz;
+    add_pair(c, s.index[k], x, y, z, fx, fy, fz);
+  }
+  if (m.zbl) {
+    // The wall is so steep that the differences are taken anew in double.
+    const double *centre = c.x + 3 * static_cast<size_t>(c.atom);
+    for (int t = 0; t < m.types; ++t)
+      for (int k = w.angular_start[t]; k < w.angular_stop[t]; ++k) {
+        if (s.index[k] < 0) continue;
+        const double *p = c.x + 3 * static_cast<size_t>(s.index[k]);
+        const double x = p[0] - centre[0], y = p[1] - centre[1], z = p[2] - centre[2], r2 = x * x + y * y + z * z;
+        if (r2 >= m.zbl_outer * m.zbl_outer) continue;
+        double slope;
+        energy += zbl(m, centre_type * m.types + t, sqrt(r2), slope);
+        force[0] += slope * x;
+        force[1] += slope * y;
+        force[2] += slope * z;
+        add_pair(c, s.index[k], x, y, z, slope * x, slope * y, slope * z);
+      }
+  }
+  double *f = c.force + 3 * static_cast<size_t>(c.atom);
+  for (int a = 0; a < 3; ++a) f[a] += force[a];
+  return energy;
+}
+
+template <class Real>
+double evaluate(const Tables<Real> &m, const Centre &c, void *workspace) {
+  Slots<Real> slots;
+  Scratch<Real> scratch;
+  lay_out<Real>(m, c.count, static_cast<char *>(workspace), slots, scratch);
+  const int centre_type = c.type_map[c.type[c.atom]];
+  switch (m.l_max) {
+    case 0: return evaluate_l<Real, 0>(m, c, centre_type, slots, scratch);
+    case 1: return evaluate_l<Real, 1>(m, c, centre_type, slots, scratch);
+    case 2: return evaluate_l<Real, 2>(m, c, centre_type, slots, scratch);
+    case 3: return evaluate_l<Real, 3>(m, c, centre_type, slots, scratch);
+    case 4: return evaluate_l<Real, 4>(m, c, centre_type, slots, scratch);
+    case 5: return evaluate_l<Real, 5>(m, c, centre_type, slots, scratch);
+    case 6: return evaluate_l<Real, 6>(m, c, centre_type, slots, scratch);
+    case 7: return evaluate_l<Real, 7>(m, c, centre_type, slots, scratch);
+    default: return evaluate_l<Real, 8>(m, c, centre_type, slots, scratch);
+  }
+}
+
+}  // namespace
+
+namespace MEGABAR_ISA {
+Kernel<double> kernel_double() { return {kLanes<double>, workspace_bytes<double>, evaluate<double>}; }
+Kernel<float> kernel_float() { return {kLanes<float>, workspace_bytes<float>, evaluate<float>}; }
+}  // namespace MEGABAR_ISA
+
+}  // namespace megabar

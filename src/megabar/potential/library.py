@@ -1,0 +1,109 @@
+"""Finding potentials: the shipped ones by name, users' own by folder."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from megabar.campaign.files import read_yaml
+from megabar.errors import InputError, PotentialUnknown
+from megabar.potential.calculator import NEP, Precision
+from megabar.potential.nep import NEPModel
+
+LIBRARY = Path(__file__).resolve().parent / "library"
+"""Folder of the shipped potentials, one folder each."""
+
+
+@dataclass(frozen=True, eq=False)
+class Potential:
+    """A potential as it lies in its folder: `nep.txt`, and `card.yaml` where it has one."""
+
+    name: str
+    path: Path
+    model: NEPModel
+    card: Mapping[str, Any]
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        return self.model.elements
+
+    @property
+    def nep_path(self) -> Path:
+        """The file that LAMMPS reads."""
+        return self.path / "nep.txt"
+
+    @property
+    def energy_shift_eV(self) -> Mapping[str, float]:
+        """Energy per atom of each element that training had taken away; 0 where the card names none."""
+        return {element: float(self.card.get("energy_shift_eV", {}).get(element, 0.0)) for element in self.elements}
+
+    def calculator(self, *, precision: Precision = "double", backend: str = "kernel") -> NEP:
+        """An ASE calculator; see `megabar.potential.calculator.NEP`."""
+        return NEP(self.model, energy_shift_eV=self.energy_shift_eV, precision=precision, backend=backend)
+
+    def require_elements(self, symbols: Sequence[str]) -> None:
+        """Raise PotentialUnknown, naming the potentials that would do, when an element is missing."""
+        missing = [symbol for symbol in dict.fromkeys(symbols) if symbol not in self.elements]
+        if not missing:
+            return
+        wanted = set(symbols)
+        # A damaged neighbour in the library must not hide what is wrong here.
+        others = [name for name in available() if name != self.name and wanted <= set(_elements_of(LIBRARY / name))]
+        remedy = f"use {' or '.join(others)}" if others else "no shipped potential has them all, so train one"
+        raise PotentialUnknown(f"potential {self.name} ({' '.join(self.elements)}) lacks {', '.join(missing)}: {remedy}")
+
+
+def available() -> list[str]:
+    """Names of the shipped potentials, sorted."""
+    return sorted(folder.parent.name for folder in LIBRARY.glob("*/nep.txt"))
+
+
+def load(name_or_folder: str | Path) -> Potential:
+    """The shipped potential of that name, or the one in that folder (or whose `nep.txt` is named directly).
+
+    Raises PotentialUnknown when there is none, or its files are damaged; the message suggests near names.
+    """
+    text = str(name_or_folder)
+    names = available()
+    if text in names:
+        return _open(LIBRARY / text)
+    folder = Path(text).expanduser()
+    if folder.is_file() and folder.name == "nep.txt":
+        folder = folder.parent
+    if folder.is_dir():
+        if not (folder / "nep.txt").is_file():
+            raise PotentialUnknown(f"potential folder {text}: holds no nep.txt; give a folder that does")
+        return _open(folder.resolve())
+    near = difflib.get_close_matches(text.lower(), [name.lower() for name in names], n=1, cutoff=0.5)
+    hint = next((f"did you mean {name}?" for name in names if near and name.lower() == near[0]), None)
+    shipped = f"shipped are {', '.join(names)}" if names else "none are shipped"
+    raise PotentialUnknown(f"potential {text!r} is neither shipped nor a folder: {hint or shipped + '; or give a folder'}")
+
+
+def _open(folder: Path) -> Potential:
+    model = NEPModel.read(folder / "nep.txt")
+    path = folder / "card.yaml"
+    card: Any = {}
+    if path.exists():
+        try:
+            card = read_yaml(path)
+        except InputError as error:
+            raise PotentialUnknown(str(error)) from None
+    if not isinstance(card, dict):
+        raise PotentialUnknown(f"{path}: is not a mapping; write 'key: value' lines or remove it")
+    shift = card.get("energy_shift_eV", {})
+    if not isinstance(shift, dict) or any(type(v) not in (int, float) or abs(v) > 1e6 or v != v for v in shift.values()):
+        raise PotentialUnknown(f"{path}: energy_shift_eV is not a number for each element; write like {{H: -3.1, Ca: 0.0}}")
+    unknown = [str(element) for element in shift if element not in model.elements]
+    if unknown:
+        raise PotentialUnknown(f"{path}: energy_shift_eV names {unknown[0]}, which nep.txt lacks; remove it")
+    return Potential(folder.name, folder, model, MappingProxyType(card))
+
+
+def _elements_of(folder: Path) -> tuple[str, ...]:
+    with (folder / "nep.txt").open(encoding="utf-8", errors="replace") as handle:
+        return tuple(handle.readline().split()[2:])
