@@ -9,7 +9,6 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.data import atomic_numbers
-from ase.stress import full_3x3_to_voigt_6_stress
 
 from megabar.errors import InputError, RunError
 from megabar.potential.nep import NEPModel, NEPResult
@@ -54,8 +53,8 @@ class NEP(Calculator):
         if self.atoms.cell.rank == 3 and self.atoms.pbc.all():
             volume = self.atoms.get_volume()
             symmetric = 0.5 * (result.virials_eV + result.virials_eV.transpose(0, 2, 1)) / volume
-            self.results["stress"] = full_3x3_to_voigt_6_stress(symmetric.sum(axis=0))
-            self.results["stresses"] = np.array([full_3x3_to_voigt_6_stress(s) for s in symmetric]).reshape(-1, 6)
+            self.results["stresses"] = symmetric[:, [0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]  # xx yy zz yz xz xy
+            self.results["stress"] = self.results["stresses"].sum(axis=0)
 
     def evaluate(self, atoms: Atoms, *, descriptors: bool = False) -> NEPResult:
         """The model's own energies (no shift), forces, virials and, when asked, descriptors of `atoms`."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from ase.data import atomic_numbers
+from ase.data import atomic_numbers, chemical_symbols
 from ase.neighborlist import neighbor_list
 
 from megabar.campaign.files import write_text
@@ -101,12 +101,15 @@ class NEPModel:
             "cutoff_radial_A": (types,), "cutoff_angular_A": (types,), "w0": (types, neurons, dim),
             "b0": (types, neurons), "w1": (types, neurons), "q_scaler": (dim,),
             "c_radial": (self.n_max[0] + 1, self.basis_size[0] + 1, types, types),
-            "c_angular": (self.n_max[1] + 1, self.basis_size[1] + 1, types, types) if self.l_max else (0, 0, types, types),
+            "c_angular": (self.n_max[1] + 1, self.basis_size[1] + 1, types, types),
         }
+        if not self.l_max:
+            shapes["c_angular"] = (0, 0, types, types)
         for name, shape in shapes.items():
-            if getattr(self, name).shape != shape:
-                raise PotentialUnknown(f"NEP model: {name} has shape {getattr(self, name).shape}, not {shape}; {_REMEDY}")
-            if not np.isfinite(getattr(self, name)).all():
+            found = getattr(self, name)
+            if found.shape != shape:
+                raise PotentialUnknown(f"NEP model: {name} has shape {found.shape}, not {shape}; {_REMEDY}")
+            if not np.isfinite(found).all():
                 raise PotentialUnknown(f"NEP model: {name} holds a number that is not finite; {_REMEDY}")
         problem = _header_problem(self)
         if problem:
@@ -129,13 +132,14 @@ class NEPModel:
 
     def types_of(self, atoms: Atoms) -> np.ndarray:
         """Index of each atom's element in `elements`; raises PotentialUnknown for an element that is not there."""
-        index = {atomic_numbers[symbol]: i for i, symbol in enumerate(self.elements)}
-        numbers = atoms.numbers
-        missing = sorted({s for s, z in zip(atoms.symbols, numbers, strict=True) if int(z) not in index})
-        if missing:
+        table = np.full(len(chemical_symbols), -1, dtype=np.int32)
+        table[[atomic_numbers[symbol] for symbol in self.elements]] = np.arange(len(self.elements))
+        types = table[atoms.numbers]
+        if (types < 0).any():
+            missing = sorted({chemical_symbols[z] for z in atoms.numbers[types < 0]})
             raise PotentialUnknown(f"the potential for {' '.join(self.elements)} does not know {', '.join(missing)}: "
                                    "use a potential that holds every element of the cell")
-        return np.array([index[int(z)] for z in numbers], dtype=np.int32)
+        return types
 
     @classmethod
     def read(cls, path: str | Path) -> NEPModel:
@@ -296,8 +300,10 @@ class _Reader:
         if types < 1 or len(words) != 2 + types:
             raise self.fail(f"should name {types} elements, names {max(len(words) - 2, 0)}")
         unknown = [word for word in words[2:] if atomic_numbers.get(word, 0) < 1]
-        if unknown or len(set(words[2:])) != types:
-            raise self.fail(f"{unknown[0][:40]!r} is not a chemical element" if unknown else "an element is named twice")
+        if unknown:
+            raise self.fail(f"{unknown[0][:40]!r} is not a chemical element")
+        if len(set(words[2:])) != types:
+            raise self.fail("an element is named twice")
         return tuple(words[2:]), words[0].endswith("_zbl")
 
     def zbl(self) -> tuple[float, float]:

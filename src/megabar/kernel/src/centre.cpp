@@ -202,27 +202,22 @@ struct Harmonics {
   }
 };
 
-// The part of the workspace that grows with the number of neighbours, in slots (padded neighbours).
+// Neighbours within the cutoff lie in buckets, two for each type: those within the angular cutoff, and the rest. A bucket
+// starts on a whole vector and is padded to one. Blocks are the vectors in use, numbered bucket after bucket.
 template <class Real>
-struct Slots {
-  int *index;
-  Real *x, *y, *z, *used;        // difference vector, 1 or 0 for padding
-  Real *fx, *fy, *fz;            // gradient of the centre's energy with respect to the difference vector
-  Real *fc, *dfc, *t, *dt;       // radial cutoff function, its slope in r, Chebyshev variable, its slope in r
-  Real *g, *dg, *harmonics;      // angular, [block][n or lm][lane]; the radial functions and their slopes in r
-};
-
-// Scratch of one centre whose size depends on the model only.
-template <class Real>
-struct Scratch {
-  Real *q, *slope_q;       // [dim_padded]
-  Real *moments, *slope;   // [n][lm]
-  Real *neuron;            // [neurons_padded]
-  Real *radial;            // [type][k], sums over neighbours, then the adjoint coefficients
-  Real *weight;            // [lm][lane]
-  int *angular_start, *angular_stop, *stop;  // [type], slots; the radial-only ones fill the vectors up to stop
-  double *dx, *dy, *dz, *r2;   // [count] neighbours within the cutoff
-  int *j, *type;
+struct Workspace {
+  int capacity;              // slots in a bucket
+  int *filled;               // [bucket]
+  int *index;                // [slot] neighbour
+  Real *x, *y, *z;           // [slot] difference vector
+  Real *fx, *fy, *fz;        // [block][lane] gradient of the centre's energy with respect to the difference vector
+  Real *fc, *dfc, *t, *dt;   // [block][lane] radial cutoff function, Chebyshev variable, and their slopes in r
+  Real *g, *dg, *harmonics;  // [angular block][n or lm][lane] radial functions, their slopes in r, harmonics
+  Real *q, *slope_q;         // [dim_padded]
+  Real *moments, *slope;     // [n][lm]
+  Real *neuron;              // [neurons_padded]
+  Real *radial;              // [type][k] sums over neighbours, then the adjoint coefficients
+  Real *weight;              // [lm][lane]
 };
 
 struct Arena {
@@ -237,40 +232,59 @@ struct Arena {
 };
 
 template <class Real>
-size_t lay_out(const Tables<Real> &m, int count, char *base, Slots<Real> &slots, Scratch<Real> &scratch) {
+size_t lay_out(const Tables<Real> &m, int count, char *base, Workspace<Real> &w) {
   constexpr int W = kLanes<Real>;
   Arena arena{base, 0};
-  // Every type may leave one angular and one radial-only vector partly filled.
-  const size_t size = static_cast<size_t>((count + W - 1) / W + 2 * m.types + 1) * W;
-  const size_t n = static_cast<size_t>(count);
-  slots.index = arena.take<int>(size);
-  Real **const vectors[] = {&slots.x,  &slots.y,  &slots.z,  &slots.used, &slots.fx, &slots.fy,
-                            &slots.fz, &slots.fc, &slots.dfc, &slots.t,   &slots.dt};
-  for (Real **p : vectors) *p = arena.take<Real>(size);
-  slots.g = arena.take<Real>(size * static_cast<size_t>(m.n_angular));
-  slots.dg = arena.take<Real>(size * static_cast<size_t>(m.n_angular));
-  slots.harmonics = arena.take<Real>(size * static_cast<size_t>(m.moments));
-  scratch.q = arena.take<Real>(static_cast<size_t>(m.dim_padded));
-  scratch.slope_q = arena.take<Real>(static_cast<size_t>(m.dim_padded));
-  scratch.moments = arena.take<Real>(static_cast<size_t>(m.n_angular * m.moments));
-  scratch.slope = arena.take<Real>(static_cast<size_t>(m.n_angular * m.moments));
-  scratch.neuron = arena.take<Real>(static_cast<size_t>(m.neurons_padded));
-  scratch.radial = arena.take<Real>(static_cast<size_t>(m.types * m.k_radial));
-  scratch.weight = arena.take<Real>(static_cast<size_t>(m.moments * W));
-  int **const marks[] = {&scratch.angular_start, &scratch.angular_stop, &scratch.stop};
-  for (int **p : marks) *p = arena.take<int>(static_cast<size_t>(m.types));
-  double **const differences[] = {&scratch.dx, &scratch.dy, &scratch.dz, &scratch.r2};
-  for (double **p : differences) *p = arena.take<double>(n);
-  scratch.j = arena.take<int>(n);
-  scratch.type = arena.take<int>(n);
+  const auto size = [](int n) { return static_cast<size_t>(n); };
+  // One slot more than there can be neighbours: gather writes before it knows whether to keep.
+  w.capacity = count / W * W + W;
+  const size_t slots = size(2 * m.types) * size(w.capacity);
+  // Every bucket may leave one vector partly filled.
+  const size_t blocks = size(count / W + 2 * m.types);
+  w.filled = arena.take<int>(size(2 * m.types));
+  w.index = arena.take<int>(slots);
+  Real **const differences[] = {&w.x, &w.y, &w.z};
+  for (Real **p : differences) *p = arena.take<Real>(slots);
+  Real **const vectors[] = {&w.fx, &w.fy, &w.fz, &w.fc, &w.dfc, &w.t, &w.dt};
+  for (Real **p : vectors) *p = arena.take<Real>(blocks * W);
+  w.g = arena.take<Real>(blocks * W * size(m.n_angular));
+  w.dg = arena.take<Real>(blocks * W * size(m.n_angular));
+  w.harmonics = arena.take<Real>(blocks * W * size(m.moments));
+  w.q = arena.take<Real>(size(m.dim_padded));
+  w.slope_q = arena.take<Real>(size(m.dim_padded));
+  w.moments = arena.take<Real>(size(m.n_angular * m.moments));
+  w.slope = arena.take<Real>(size(m.n_angular * m.moments));
+  w.neuron = arena.take<Real>(size(m.neurons_padded));
+  w.radial = arena.take<Real>(size(m.types * m.k_radial));
+  w.weight = arena.take<Real>(size(m.moments * W));
   return arena.used;
 }
 
 template <class Real>
 size_t workspace_bytes(const Tables<Real> &m, int count) {
-  Slots<Real> slots;
-  Scratch<Real> scratch;
-  return lay_out<Real>(m, count, nullptr, slots, scratch);
+  Workspace<Real> w;
+  return lay_out<Real>(m, count, nullptr, w);
+}
+
+// Calls f(first slot, neighbours in this vector) for each vector of a bucket.
+template <class Real, class F>
+inline void in_vectors(const Workspace<Real> &w, int bucket, F f) {
+  constexpr int W = kLanes<Real>;
+  for (int n = 0; n < w.filled[bucket]; n += W)
+    f(bucket * w.capacity + n, w.filled[bucket] - n < W ? w.filled[bucket] - n : W);
+}
+
+// 1 in the first `used` lanes, 0 in the padding.
+template <class Real>
+inline Vector<Real> used_lanes(int used) {
+  constexpr int W = kLanes<Real>;
+  static const struct Ramp {
+    Real value[2 * W];
+    constexpr Ramp() : value() {
+      for (int i = 0; i < W; ++i) value[i] = 1;
+    }
+  } ramp;
+  return load<Vector<Real>>(ramp.value + W - used);
 }
 
 // Universal ZBL wall of one pair, half of it for this centre: energy, and slope / r.
@@ -295,11 +309,7 @@ double zbl(const Tables<Real> &m, int pair, double r, double &slope_over_r) {
   return half * phi * fc;
 }
 
-inline void add_pair(const Centre &c, int j, double x, double y, double z, double fx, double fy, double fz) {
-  double *f = c.force + 3 * static_cast<size_t>(j);
-  f[0] -= fx;
-  f[1] -= fy;
-  f[2] -= fz;
+inline void add_virial(const Centre &c, int j, double x, double y, double z, double fx, double fy, double fz) {
   const double w[9] = {x * fx, x * fy, x * fz, y * fx, y * fy, y * fz, z * fx, z * fy, z * fz};
   if (c.virial)
     for (int k = 0; k < 9; ++k) c.virial[k] += w[k];
@@ -307,97 +317,77 @@ inline void add_pair(const Centre &c, int j, double x, double y, double z, doubl
     for (int k = 0; k < 9; ++k) c.atom_virial[9 * static_cast<size_t>(j) + static_cast<size_t>(k)] += w[k];
 }
 
-// Sort the neighbours within the cutoff by type, angular ones first, into padded slots. Returns the number of slots.
+// Sort the neighbours within the cutoff into their buckets.
 template <class Real>
-int gather(const Tables<Real> &m, const Centre &c, int centre_type, Slots<Real> &s, Scratch<Real> &w) {
+void gather(const Tables<Real> &m, const Centre &c, int centre_type, Workspace<Real> &w) {
   constexpr int W = kLanes<Real>;
   const double *centre = c.x + 3 * static_cast<size_t>(c.atom);
   const double cx = centre[0], cy = centre[1], cz = centre[2];
   const double *cutoff2 = m.cutoff2_radial + centre_type * m.types;
   const double *angular2 = m.cutoff2_angular + centre_type * m.types;
-  int found = 0;
+  int *__restrict filled = w.filled, *__restrict index = w.index;
+  Real *__restrict x = w.x, *__restrict y = w.y, *__restrict z = w.z;
+  const int capacity = w.capacity, mask = c.mask;
+  for (int b = 0; b < 2 * m.types; ++b) filled[b] = 0;
   for (int n = 0; n < c.count; ++n) {
-    const int j = c.neighbours[n] & c.mask;
+    const int j = c.neighbours[n] & mask;
     const double *p = c.x + 3 * static_cast<size_t>(j);
     const double dx = p[0] - cx, dy = p[1] - cy, dz = p[2] - cz;
     const double r2 = dx * dx + dy * dy + dz * dz;
-    const int type = c.type_map[c.type[j]];
+    const int mapped = c.type_map[c.type[j]];
+    const int type = mapped < 0 ? 0 : mapped;
     // Written always and kept when inside: a branch here would be mispredicted half of the time.
-    w.dx[found] = dx;
-    w.dy[found] = dy;
-    w.dz[found] = dz;
-    w.r2[found] = r2;
-    w.j[found] = j;
-    w.type[found] = type;
-    found += (type >= 0) & (r2 < cutoff2[type < 0 ? 0 : type]);
+    const int bucket = 2 * type + static_cast<int>(r2 >= angular2[type]);
+    const int slot = bucket * capacity + filled[bucket];
+    index[slot] = j;
+    x[slot] = static_cast<Real>(dx);
+    y[slot] = static_cast<Real>(dy);
+    z[slot] = static_cast<Real>(dz);
+    filled[bucket] += static_cast<int>(mapped >= 0) & static_cast<int>(r2 < cutoff2[type]);
   }
-  for (int t = 0; t < m.types; ++t) w.angular_stop[t] = w.stop[t] = 0;
-  for (int n = 0; n < found; ++n) {
-    const int t = w.type[n];
-    const int angular = w.r2[n] < angular2[t];
-    w.angular_stop[t] += angular;
-    w.stop[t] += 1 - angular;
-  }
-  int slot = 0;
-  for (int t = 0; t < m.types; ++t) {
-    const int angular = (w.angular_stop[t] + W - 1) / W * W, radial = (w.stop[t] + W - 1) / W * W;
-    w.angular_start[t] = w.angular_stop[t] = slot;
-    w.stop[t] = slot + angular;
-    slot += angular + radial;
-  }
-  for (int n = 0; n < found; ++n) {
-    const int t = w.type[n];
-    const int angular = w.r2[n] < angular2[t];
-    int &next = angular ? w.angular_stop[t] : w.stop[t];
-    const int k = next++;
-    s.index[k] = w.j[n];
-    s.x[k] = static_cast<Real>(w.dx[n]);
-    s.y[k] = static_cast<Real>(w.dy[n]);
-    s.z[k] = static_cast<Real>(w.dz[n]);
-    s.used[k] = 1;
-  }
-  // Padding sits at 1 A with no weight, and belongs to the centre, where a zero force does no harm.
-  for (int t = 0; t < 2 * m.types; ++t)
-    for (int &next = (t % 2 ? w.angular_stop : w.stop)[t / 2]; next % W; ++next) {
-      s.index[next] = -1;
-      s.x[next] = 1;
-      s.y[next] = s.z[next] = s.used[next] = 0;
+  // Padding sits at 1 A; used_lanes takes away its weight.
+  for (int b = 0; b < 2 * m.types; ++b)
+    for (int n = filled[b]; n % W; ++n) {
+      x[b * capacity + n] = 1;
+      y[b * capacity + n] = z[b * capacity + n] = 0;
     }
-  return slot;
 }
 
 // Radial descriptors: sums of fc T_k over the neighbours of each type, contracted afterwards.
 template <class Real>
-void radial_forward(const Tables<Real> &m, int centre_type, Slots<Real> &s, Scratch<Real> &w) {
+void radial_forward(const Tables<Real> &m, int centre_type, Workspace<Real> &w) {
   using V = Vector<Real>;
   constexpr int W = kLanes<Real>;
   for (int n = 0; n < m.n_radial; ++n) w.q[n] = 0;
+  int block = 0;
   for (int t = 0; t < m.types; ++t) {
     Real *sums = w.radial + t * m.k_radial;
     V total[kMaxBasis];
     for (int k = 0; k < m.k_radial; ++k) total[k] = V{};
     const Real inverse = static_cast<Real>(m.inverse_radial[centre_type * m.types + t]);
-    for (int b = w.angular_start[t]; b < w.stop[t]; b += W) {
-      const V x = load<V>(s.x + b), y = load<V>(s.y + b), z = load<V>(s.z + b), used = load<V>(s.used + b);
-      const V u = square_root<Real>(x * x + y * y + z * z) * inverse;
-      V fc, dfc;
-      cutoff_function<Real>(u, fc, dfc);
-      fc *= used;
-      dfc *= used * inverse;
-      const V e = u - 1, v = 2 * e * e - 1;
-      store(s.fc + b, fc);
-      store(s.dfc + b, dfc);
-      store(s.t + b, v);
-      store(s.dt + b, 4 * e * inverse);
-      V before = fc, now = fc * v;
-      total[0] += before;
-      for (int k = 1; k < m.k_radial; ++k) {
-        total[k] += now;
-        const V next = 2 * v * now - before;
-        before = now;
-        now = next;
-      }
-    }
+    for (int part = 0; part < 2; ++part)
+      in_vectors(w, 2 * t + part, [&](int slot, int used) {
+        const V x = load<V>(w.x + slot), y = load<V>(w.y + slot), z = load<V>(w.z + slot);
+        const V u = square_root<Real>(x * x + y * y + z * z) * inverse, present = used_lanes<Real>(used);
+        V fc, dfc;
+        cutoff_function<Real>(u, fc, dfc);
+        fc *= present;
+        dfc *= present * inverse;
+        const V e = u - 1, v = 2 * e * e - 1;
+        store(w.fc + block * W, fc);
+        store(w.dfc + block * W, dfc);
+        store(w.t + block * W, v);
+        store(w.dt + block * W, 4 * e * inverse);
+        ++block;
+        V before = fc, now = fc * v;
+        total[0] += before;
+        for (int k = 1; k < m.k_radial; ++k) {
+          total[k] += now;
+          const V next = 2 * v * now - before;
+          before = now;
+          now = next;
+        }
+      });
     const Real *c = m.c_radial + (centre_type * m.types + t) * m.n_radial * m.k_radial;
     for (int k = 0; k < m.k_radial; ++k) sums[k] = lane_sum<Real, W>(total[k]);
     for (int n = 0; n < m.n_radial; ++n)
@@ -406,61 +396,64 @@ void radial_forward(const Tables<Real> &m, int centre_type, Slots<Real> &s, Scra
 }
 
 template <class Real>
-void radial_backward(const Tables<Real> &m, int centre_type, Slots<Real> &s, Scratch<Real> &w) {
+void radial_backward(const Tables<Real> &m, int centre_type, Workspace<Real> &w) {
   using V = Vector<Real>;
   constexpr int W = kLanes<Real>;
+  int block = 0;
   for (int t = 0; t < m.types; ++t) {
-    if (w.angular_start[t] == w.stop[t]) continue;
     const Real *c = m.c_radial + (centre_type * m.types + t) * m.n_radial * m.k_radial;
     Real *a = w.radial + t * m.k_radial;
     for (int k = 0; k < m.k_radial; ++k) {
       a[k] = 0;
       for (int n = 0; n < m.n_radial; ++n) a[k] += w.slope_q[n] * c[n * m.k_radial + k];
     }
-    for (int b = w.angular_start[t]; b < w.stop[t]; b += W) {
-      const V v = load<V>(s.t + b);
-      // sum a_k T_k and its derivative sum a_k k U_{k-1}.
-      V before = v * 0 + 1, now = v, u_before = v * 0, u_now = before;
-      V sum = before * a[0], derivative = v * 0;
-      for (int k = 1; k < m.k_radial; ++k) {
-        sum += a[k] * now;
-        derivative += (a[k] * Real(k)) * u_now;
-        const V next = 2 * v * now - before, u_next = 2 * v * u_now - u_before;
-        before = now;
-        now = next;
-        u_before = u_now;
-        u_now = u_next;
-      }
-      const V slope = load<V>(s.dfc + b) * sum + load<V>(s.fc + b) * load<V>(s.dt + b) * derivative;
-      const V x = load<V>(s.x + b), y = load<V>(s.y + b), z = load<V>(s.z + b);
-      const V over_r = slope / square_root<Real>(x * x + y * y + z * z);
-      store(s.fx + b, over_r * x);
-      store(s.fy + b, over_r * y);
-      store(s.fz + b, over_r * z);
-    }
+    for (int part = 0; part < 2; ++part)
+      in_vectors(w, 2 * t + part, [&](int slot, int) {
+        const V v = load<V>(w.t + block * W);
+        // sum a_k T_k and its derivative sum a_k k U_{k-1}.
+        V before = v * 0 + 1, now = v, u_before = v * 0, u_now = before;
+        V sum = before * a[0], derivative = v * 0;
+        for (int k = 1; k < m.k_radial; ++k) {
+          sum += a[k] * now;
+          derivative += (a[k] * Real(k)) * u_now;
+          const V next = 2 * v * now - before, u_next = 2 * v * u_now - u_before;
+          before = now;
+          now = next;
+          u_before = u_now;
+          u_now = u_next;
+        }
+        const V slope = load<V>(w.dfc + block * W) * sum +
+                        load<V>(w.fc + block * W) * load<V>(w.dt + block * W) * derivative;
+        const V x = load<V>(w.x + slot), y = load<V>(w.y + slot), z = load<V>(w.z + slot);
+        const V over_r = slope / square_root<Real>(x * x + y * y + z * z);
+        store(w.fx + block * W, over_r * x);
+        store(w.fy + block * W, over_r * y);
+        store(w.fz + block * W, over_r * z);
+        ++block;
+      });
   }
 }
 
 // Angular part, forward: radial functions g_n, harmonics, moments s_nlm = sum_j g_n Y_lm and their invariants.
 template <class Real, int L>
-void angular_forward(const Tables<Real> &m, int centre_type, Slots<Real> &s, Scratch<Real> &w) {
+void angular_forward(const Tables<Real> &m, int centre_type, Workspace<Real> &w) {
   using V = Vector<Real>;
   constexpr int W = kLanes<Real>;
   constexpr int LM = L * (L + 2);
   const int N = m.n_angular, K = m.k_angular;
-  // Angular vectors of all types are numbered one after another.
   int blocks = 0;
   for (int t = 0; t < m.types; ++t) {
     const int pair = centre_type * m.types + t;
     const Real inverse = static_cast<Real>(m.inverse_angular[pair]);
     const Real *c = m.c_angular + pair * N * K, *d = m.d_angular + pair * N * K;
-    for (int b = w.angular_start[t]; b < w.angular_stop[t]; b += W, ++blocks) {
-      const V x = load<V>(s.x + b), y = load<V>(s.y + b), z = load<V>(s.z + b), used = load<V>(s.used + b);
+    in_vectors(w, 2 * t, [&](int slot, int used) {
+      const V x = load<V>(w.x + slot), y = load<V>(w.y + slot), z = load<V>(w.z + slot);
       const V r = square_root<Real>(x * x + y * y + z * z), over_r = 1 / r, u = r * inverse;
+      const V present = used_lanes<Real>(used);
       V fc, dfc;
       cutoff_function<Real>(u, fc, dfc);
-      fc *= used;
-      dfc *= used * inverse;
+      fc *= present;
+      dfc *= present * inverse;
       const V e = u - 1, v = 2 * e * e - 1, dv = 4 * e * inverse;
       V chebyshev[kMaxBasis];
       chebyshev[0] = v * 0 + 1;
@@ -477,12 +470,13 @@ void angular_forward(const Tables<Real> &m, int centre_type, Slots<Real> &s, Scr
             dp[i] += d[(n + i) * K + k] * chebyshev[k];
           }
         for (int i = 0; i < S; ++i) {
-          store(s.g + (blocks * N + n + i) * W, fc * p[i]);
-          store(s.dg + (blocks * N + n + i) * W, dfc * p[i] + fdv * dp[i]);
+          store(w.g + (blocks * N + n + i) * W, fc * p[i]);
+          store(w.dg + (blocks * N + n + i) * W, dfc * p[i] + fdv * dp[i]);
         }
       });
-      Harmonics<Real, L>(x * over_r, y * over_r, z * over_r).values(s.harmonics + blocks * LM * W);
-    }
+      Harmonics<Real, L>(x * over_r, y * over_r, z * over_r).values(w.harmonics + blocks * LM * W);
+      ++blocks;
+    });
   }
 
   in_chunks<4>(N, [&](auto size, int n) {
@@ -493,7 +487,7 @@ void angular_forward(const Tables<Real> &m, int centre_type, Slots<Real> &s, Scr
       for (int i = 0; i < S; ++i)
         for (int k = 0; k < M; ++k) sum[i][k] = V{};
       for (int b = 0; b < blocks; ++b) {
-        const Real *g = s.g + (b * N + n) * W, *h = s.harmonics + (b * LM + lm) * W;
+        const Real *g = w.g + (b * N + n) * W, *h = w.harmonics + (b * LM + lm) * W;
         V values[M];
         for (int k = 0; k < M; ++k) values[k] = load<V>(h + k * W);
         for (int i = 0; i < S; ++i) {
@@ -531,7 +525,7 @@ void angular_forward(const Tables<Real> &m, int centre_type, Slots<Real> &s, Scr
 
 // dE/ds_nlm from dE/dq.
 template <class Real, int L>
-void moment_slopes(const Tables<Real> &m, Scratch<Real> &w) {
+void moment_slopes(const Tables<Real> &m, Workspace<Real> &w) {
   constexpr int LM = L * (L + 2);
   const int N = m.n_angular;
   for (int n = 0; n < N; ++n) {
@@ -563,15 +557,16 @@ void moment_slopes(const Tables<Real> &m, Scratch<Real> &w) {
 }
 
 template <class Real, int L>
-void angular_backward(const Tables<Real> &m, Slots<Real> &s, Scratch<Real> &w) {
+void angular_backward(const Tables<Real> &m, Workspace<Real> &w) {
   using V = Vector<Real>;
   constexpr int W = kLanes<Real>;
   constexpr int LM = L * (L + 2);
   const int N = m.n_angular;
-  int block = 0;
-  for (int t = 0; t < m.types; ++t)
-    for (int b = w.angular_start[t]; b < w.angular_stop[t]; b += W, ++block) {
-      const Real *g = s.g + block * N * W, *dg = s.dg + block * N * W, *h = s.harmonics + block * LM * W;
+  // Two numberings: of the angular vectors, and of all, in which each type's radial-only vectors follow.
+  int angular = 0, block = 0;
+  for (int t = 0; t < m.types; ++t) {
+    in_vectors(w, 2 * t, [&](int slot, int) {
+      const Real *g = w.g + angular * N * W, *dg = w.dg + angular * N * W, *h = w.harmonics + angular * LM * W;
       // Along r: sum_n g'_n sum_lm slope Y.
       V along = V{};
       in_chunks<4>(N, [&](auto size, int n) {
@@ -595,7 +590,7 @@ void angular_backward(const Tables<Real> &m, Slots<Real> &s, Scratch<Real> &w) {
         }
         for (int i = 0; i < S; ++i) store(w.weight + (lm + i) * W, sum[i]);
       });
-      V x = load<V>(s.x + b), y = load<V>(s.y + b), z = load<V>(s.z + b);
+      V x = load<V>(w.x + slot), y = load<V>(w.y + slot), z = load<V>(w.z + slot);
       const V over_r = 1 / square_root<Real>(x * x + y * y + z * z);
       x *= over_r;
       y *= over_r;
@@ -603,15 +598,20 @@ void angular_backward(const Tables<Real> &m, Slots<Real> &s, Scratch<Real> &w) {
       V gx, gy, gz;
       Harmonics<Real, L>(x, y, z).gradient(w.weight, gx, gy, gz);
       const V radial = along - over_r * (gx * x + gy * y + gz * z);
-      store(s.fx + b, load<V>(s.fx + b) + radial * x + over_r * gx);
-      store(s.fy + b, load<V>(s.fy + b) + radial * y + over_r * gy);
-      store(s.fz + b, load<V>(s.fz + b) + radial * z + over_r * gz);
-    }
+      Real *fx = w.fx + block * W, *fy = w.fy + block * W, *fz = w.fz + block * W;
+      store(fx, load<V>(fx) + radial * x + over_r * gx);
+      store(fy, load<V>(fy) + radial * y + over_r * gy);
+      store(fz, load<V>(fz) + radial * z + over_r * gz);
+      ++angular;
+      ++block;
+    });
+    block += (w.filled[2 * t + 1] + W - 1) / W;
+  }
 }
 
 // Network of the centre's element: energy, and dE/dq into slope_q.
 template <class Real>
-double network(const Tables<Real> &m, int centre_type, Scratch<Real> &w) {
+double network(const Tables<Real> &m, int centre_type, Workspace<Real> &w) {
   using V = Vector<Real>;
   constexpr int W = kLanes<Real>;
   const Real *w0 = m.w0 + static_cast<size_t>(centre_type) * static_cast<size_t>(m.dim * m.neurons_padded);
@@ -643,68 +643,92 @@ double network(const Tables<Real> &m, int centre_type, Scratch<Real> &w) {
   return energy;
 }
 
+// Hand the gradients to the centre and its neighbours.
+template <class Real>
+void scatter(const Tables<Real> &m, const Centre &c, const Workspace<Real> &w) {
+  double *__restrict force = c.force;
+  double sx = 0, sy = 0, sz = 0;
+  int block = 0;
+  for (int bucket = 0; bucket < 2 * m.types; ++bucket)
+    in_vectors(w, bucket, [&](int slot, int used) {
+      const Real *fx = w.fx + block * kLanes<Real>, *fy = w.fy + block * kLanes<Real>, *fz = w.fz + block * kLanes<Real>;
+      for (int k = 0; k < used; ++k) {
+        double *f = force + 3 * static_cast<size_t>(w.index[slot + k]);
+        const double gx = fx[k], gy = fy[k], gz = fz[k];
+        f[0] -= gx;
+        f[1] -= gy;
+        f[2] -= gz;
+        sx += gx;
+        sy += gy;
+        sz += gz;
+      }
+      if (c.virial || c.atom_virial)
+        for (int k = 0; k < used; ++k)
+          add_virial(c, w.index[slot + k], w.x[slot + k], w.y[slot + k], w.z[slot + k], fx[k], fy[k], fz[k]);
+      ++block;
+    });
+  double *f = force + 3 * static_cast<size_t>(c.atom);
+  f[0] += sx;
+  f[1] += sy;
+  f[2] += sz;
+}
+
+template <class Real>
+double add_zbl(const Tables<Real> &m, const Centre &c, int centre_type, const Workspace<Real> &w) {
+  const double *centre = c.x + 3 * static_cast<size_t>(c.atom);
+  double *force = c.force + 3 * static_cast<size_t>(c.atom);
+  double energy = 0;
+  for (int t = 0; t < m.types; ++t)
+    for (int k = 2 * t * w.capacity; k < 2 * t * w.capacity + w.filled[2 * t]; ++k) {
+      // The wall is so steep that the differences are taken anew in double.
+      const double *p = c.x + 3 * static_cast<size_t>(w.index[k]);
+      const double x = p[0] - centre[0], y = p[1] - centre[1], z = p[2] - centre[2], r2 = x * x + y * y + z * z;
+      if (r2 >= m.zbl_outer * m.zbl_outer) continue;
+      double slope;
+      energy += zbl(m, centre_type * m.types + t, sqrt(r2), slope);
+      double *other = c.force + 3 * static_cast<size_t>(w.index[k]);
+      const double gradient[3] = {slope * x, slope * y, slope * z};
+      for (int a = 0; a < 3; ++a) {
+        force[a] += gradient[a];
+        other[a] -= gradient[a];
+      }
+      add_virial(c, w.index[k], x, y, z, gradient[0], gradient[1], gradient[2]);
+    }
+  return energy;
+}
+
 template <class Real, int L>
-double evaluate_l(const Tables<Real> &m, const Centre &c, int centre_type, Slots<Real> &s, Scratch<Real> &w) {
-  const int slots = gather(m, c, centre_type, s, w);
-  radial_forward(m, centre_type, s, w);
-  if constexpr (L > 0) angular_forward<Real, L>(m, centre_type, s, w);
-  double energy = network(m, centre_type, w);
-  radial_backward(m, centre_type, s, w);
+double evaluate_l(const Tables<Real> &m, const Centre &c, int centre_type, Workspace<Real> &w) {
+  gather(m, c, centre_type, w);
+  radial_forward(m, centre_type, w);
+  if constexpr (L > 0) angular_forward<Real, L>(m, centre_type, w);
+  const double energy = network(m, centre_type, w);
+  radial_backward(m, centre_type, w);
   if constexpr (L > 0) {
     moment_slopes<Real, L>(m, w);
-    angular_backward<Real, L>(m, s, w);
+    angular_backward<Real, L>(m, w);
   }
+  scatter(m, c, w);
   if (c.descriptor)
     for (int d = 0; d < m.dim; ++d) c.descriptor[d] = w.q[d];
-
-  double force[3] = {0, 0, 0};
-  for (int k = 0; k < slots; ++k) {
-    if (s.index[k] < 0) continue;
-    double fx = s.fx[k], fy = s.fy[k], fz = s.fz[k];
-    const double x = s.x[k], y = s.y[k], z = s.z[k];
-    force[0] += fx;
-    force[1] += fy;
-    force[2] += fz;
-    add_pair(c, s.index[k], x, y, z, fx, fy, fz);
-  }
-  if (m.zbl) {
-    // The wall is so steep that the differences are taken anew in double.
-    const double *centre = c.x + 3 * static_cast<size_t>(c.atom);
-    for (int t = 0; t < m.types; ++t)
-      for (int k = w.angular_start[t]; k < w.angular_stop[t]; ++k) {
-        if (s.index[k] < 0) continue;
-        const double *p = c.x + 3 * static_cast<size_t>(s.index[k]);
-        const double x = p[0] - centre[0], y = p[1] - centre[1], z = p[2] - centre[2], r2 = x * x + y * y + z * z;
-        if (r2 >= m.zbl_outer * m.zbl_outer) continue;
-        double slope;
-        energy += zbl(m, centre_type * m.types + t, sqrt(r2), slope);
-        force[0] += slope * x;
-        force[1] += slope * y;
-        force[2] += slope * z;
-        add_pair(c, s.index[k], x, y, z, slope * x, slope * y, slope * z);
-      }
-  }
-  double *f = c.force + 3 * static_cast<size_t>(c.atom);
-  for (int a = 0; a < 3; ++a) f[a] += force[a];
-  return energy;
+  return m.zbl ? energy + add_zbl(m, c, centre_type, w) : energy;
 }
 
 template <class Real>
 double evaluate(const Tables<Real> &m, const Centre &c, void *workspace) {
-  Slots<Real> slots;
-  Scratch<Real> scratch;
-  lay_out<Real>(m, c.count, static_cast<char *>(workspace), slots, scratch);
+  Workspace<Real> w;
+  lay_out<Real>(m, c.count, static_cast<char *>(workspace), w);
   const int centre_type = c.type_map[c.type[c.atom]];
   switch (m.l_max) {
-    case 0: return evaluate_l<Real, 0>(m, c, centre_type, slots, scratch);
-    case 1: return evaluate_l<Real, 1>(m, c, centre_type, slots, scratch);
-    case 2: return evaluate_l<Real, 2>(m, c, centre_type, slots, scratch);
-    case 3: return evaluate_l<Real, 3>(m, c, centre_type, slots, scratch);
-    case 4: return evaluate_l<Real, 4>(m, c, centre_type, slots, scratch);
-    case 5: return evaluate_l<Real, 5>(m, c, centre_type, slots, scratch);
-    case 6: return evaluate_l<Real, 6>(m, c, centre_type, slots, scratch);
-    case 7: return evaluate_l<Real, 7>(m, c, centre_type, slots, scratch);
-    default: return evaluate_l<Real, 8>(m, c, centre_type, slots, scratch);
+    case 0: return evaluate_l<Real, 0>(m, c, centre_type, w);
+    case 1: return evaluate_l<Real, 1>(m, c, centre_type, w);
+    case 2: return evaluate_l<Real, 2>(m, c, centre_type, w);
+    case 3: return evaluate_l<Real, 3>(m, c, centre_type, w);
+    case 4: return evaluate_l<Real, 4>(m, c, centre_type, w);
+    case 5: return evaluate_l<Real, 5>(m, c, centre_type, w);
+    case 6: return evaluate_l<Real, 6>(m, c, centre_type, w);
+    case 7: return evaluate_l<Real, 7>(m, c, centre_type, w);
+    default: return evaluate_l<Real, 8>(m, c, centre_type, w);
   }
 }
 
