@@ -39,6 +39,8 @@ class PrototypeBlock(Block):
     strain: float = Field(0.0, ge=0.0, le=0.3, description="Standard deviation of each strain component.")
     displacement_A: Range = Field((0.0, 0.0), description="Range of the standard deviation of atomic displacements, A.")
     repeat: tuple[int, int, int] = Field((1, 1, 1), description="Supercell of the primitive cell.")
+    symmetric: bool = Field(False, description="Keep the space group: strain and displace along symmetric modes only "
+                                               "(few k-points, cheap labels).")
 
     @field_validator("names")
     @classmethod
@@ -139,7 +141,8 @@ def generate(plan: Plan) -> Iterator[Atoms]:
             parent = atoms.info.pop("parent", f"{block.kind}-{number}-{index}")
             metallic = bool(atoms.info.get("metallic", False))
             atoms.info = {
-                "kind": block.kind, "parent": parent, "metallic": metallic, "target_pressure_GPa": float(round(pressure, 3)),
+                "kind": block.kind, "parent": parent, "metallic": metallic,
+                "target_pressure_GPa": float(round(pressure, 3)),
                 "origin": f"cells {block.generator} {atoms.info.get('made', '')} seed={plan.seed}/{number}/{index}",
             }
             for name in set(atoms.arrays) - {"numbers", "positions"}:
@@ -188,10 +191,28 @@ def _prototype(block: PrototypeBlock, metal: str, index: int, pressure: float, r
     metallic = atoms.info["metallic"]
     atoms = atoms.repeat(block.repeat)
     strain = rng.normal(scale=block.strain, size=(3, 3)) if block.strain else np.zeros((3, 3))
-    atoms.set_cell(atoms.cell[:] @ (np.eye(3) + (strain + strain.T) / 2.0), scale_atoms=True)
-    rattle(atoms, block.displacement_A, rng)
+    strain = (strain + strain.T) / 2.0
+    if block.symmetric:
+        _symmetric_part(atoms, strain, block, rng)
+    else:
+        atoms.set_cell(atoms.cell[:] @ (np.eye(3) + strain), scale_atoms=True)
+        rattle(atoms, block.displacement_A, rng)
     atoms.info = {"made": name, "metallic": metallic}
     return atoms
+
+
+def _symmetric_part(atoms: Atoms, strain: np.ndarray, block: PrototypeBlock, rng: np.random.Generator) -> None:
+    """Strain and displace `atoms` in place by what its space group leaves of a random strain and displacement."""
+    from ase.spacegroup.symmetrize import prep_symmetry, symmetrize_rank1, symmetrize_rank2
+
+    rotations, translations, mapping = prep_symmetry(atoms, symprec=1e-4)
+    cell, inverse = atoms.cell[:].copy(), atoms.cell.reciprocal()[:].T
+    moved = atoms.copy()
+    # The average over the group shrinks a random vector, so wider deviates are drawn for the same width.
+    rattle(moved, (2.0 * block.displacement_A[0], 2.0 * block.displacement_A[1]), rng)
+    kept = symmetrize_rank1(cell, inverse, moved.positions - atoms.positions, rotations, translations, mapping)
+    atoms.positions += kept
+    atoms.set_cell(cell @ (np.eye(3) + symmetrize_rank2(cell, inverse, strain, rotations)), scale_atoms=True)
 
 
 def _random(block: RandomBlock, metal: str, index: int, pressure: float, rng: np.random.Generator) -> Atoms:
