@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -45,7 +45,7 @@ def validate(model: type[M], values: dict[str, Any], source: str) -> M:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            known = _known_keys(model, first["loc"][:-1])
+            known = _known_keys(model)
             near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known))}"
             raise InputError(f"{source}: unknown key {where!r}; {hint}") from None
@@ -53,18 +53,12 @@ def validate(model: type[M], values: dict[str, Any], source: str) -> M:
         raise InputError(f"{source}: {where + ': ' if where else ''}{reason} (got {first['input']!r:.80})") from None
 
 
-def _known_keys(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
-    """Field names at `path` below `model`; at an unresolvable place (a union, say) those of the whole tree."""
-    current: Any = model
-    for part in path:
-        field = getattr(current, "model_fields", {}).get(part)
-        annotation = field.annotation if field is not None else None
-        nested = [t for t in (annotation, *getattr(annotation, "__args__", ())) if hasattr(t, "model_fields")]
-        if nested:
-            current = nested[0]
-        elif not isinstance(part, int):
-            break
-    return list(getattr(current, "model_fields", {}))
+def _known_keys(annotation: Any) -> set[str]:
+    """Names of all fields in a model and in the models its fields hold (lists, unions and mappings looked into)."""
+    fields = getattr(annotation, "model_fields", None)
+    if fields is None:
+        return set().union(*(_known_keys(part) for part in get_args(annotation)))
+    return set(fields).union(*(_known_keys(field.annotation) for field in fields.values()))
 
 
 def template(model: type[BaseModel], verb: str) -> str:

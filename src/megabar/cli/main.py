@@ -31,7 +31,7 @@ def verbs() -> dict[str, ModuleType]:
 def build_app() -> typer.Typer:
     app = typer.Typer(
         name="megabar", add_completion=False, pretty_exceptions_enable=False,
-        help="From a hydride, a pressure and a temperature to the synthesis reaction, and to what the anvils would show.",
+        help="From a hydride, a pressure and a temperature to the synthesis reaction and its diamond-anvil experiment.",
         epilog="Every verb takes --json for scripts; --debug anywhere shows the traceback of an error.",
     )
 

@@ -49,7 +49,8 @@ def train(
     ) as progress:
         record.hashes["dataset"] = dataset_hash(frames)
         bar = progress.add_task("train", total=settings.epochs)
-        result = run(data, folder, settings, start=start, progress=lambda epoch, _: progress.update(bar, completed=epoch))
+        result = run(data, folder, settings, start=start,
+                     progress=lambda epoch, _: progress.update(bar, completed=epoch))
         record.results.update(frames=result.frames, overall=(result.validation or result.train).overall)
         record.citations += ["NEP4: 10.1063/5.0106617", "torchnep: arXiv:2606.19557"]
     shown = result.validation or result.train

@@ -13,6 +13,10 @@ from megabar.errors import InputError
 from megabar.units import EV_PER_A3_IN_GPA
 
 
+RYDBERG_EV = 13.605693122994
+"""CODATA 2018."""
+
+
 @dataclass(frozen=True)
 class Level:
     """Everything that fixes an energy, a force and a stress.
@@ -72,7 +76,7 @@ PBE_GPAW_1 = Level(
 )
 # The second engine, for cross-checks and never for training beside the first: 80 Ry, same k rule.
 PBE_QE_1 = Level(
-    id="pbe-qe-1", engine="qe", functional="PBE", cutoff_eV=80.0 * 13.605693122994, hard_cutoff_eV=80.0 * 13.605693122994,
+    id="pbe-qe-1", engine="qe", functional="PBE", cutoff_eV=80.0 * RYDBERG_EV, hard_cutoff_eV=80.0 * RYDBERG_EV,
     hard_elements=frozenset(), k_spacing_per_A=0.35, k_spacing_metal_per_A=0.28, smearing_eV=0.1,
 )
 
@@ -83,5 +87,6 @@ def level(name: str) -> Level:
     """The level called `name`; InputError lists those there are."""
     if name not in LEVELS:
         near = difflib.get_close_matches(name, LEVELS, n=1)
-        raise InputError(f"level {name!r} is unknown; {f'did you mean {near[0]!r}' if near else 'known: ' + ', '.join(LEVELS)}?")
+        hint = f"did you mean {near[0]!r}?" if near else f"known levels: {', '.join(LEVELS)}"
+        raise InputError(f"level {name!r} is unknown; {hint}")
     return LEVELS[name]

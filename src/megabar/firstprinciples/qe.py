@@ -15,9 +15,7 @@ from ase import Atoms
 
 from megabar.errors import ExtraMissing, NotConverged
 from megabar.firstprinciples.engine import Label
-from megabar.firstprinciples.levels import Level
-
-_EV_PER_RY = 13.605693122994
+from megabar.firstprinciples.levels import RYDBERG_EV, Level
 
 
 def available() -> str | None:
@@ -55,8 +53,8 @@ def compute(atoms: Atoms, level: Level, folder: Path) -> Label:
         kpts=level.k_mesh(atoms),
         input_data={
             "control": {"calculation": "scf", "tprnfor": True, "tstress": True, "disk_io": "none"},
-            "system": {"ecutwfc": level.cutoff(atoms) / _EV_PER_RY, "occupations": "smearing",
-                       "smearing": "fermi-dirac", "degauss": level.smearing_eV / _EV_PER_RY},
+            "system": {"ecutwfc": level.cutoff(atoms) / RYDBERG_EV, "occupations": "smearing",
+                       "smearing": "fermi-dirac", "degauss": level.smearing_eV / RYDBERG_EV},
             "electrons": {"conv_thr": 1e-9 * len(atoms), "electron_maxstep": 200},
         },
     )

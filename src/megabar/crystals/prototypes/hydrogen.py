@@ -6,7 +6,8 @@ from megabar.crystals.prototypes.prototype import Prototype
 
 PROTOTYPES = (
     # Four molecules on an fcc lattice along the body diagonals, as in alpha-N2; molecules at 8c (u, u, u).
-    Prototype("H2-Pa-3", 205, (("H", (0.06, 0.06, 0.06)),), 1.0, 1.0, 90.0, None, "alpha-N2 aristotype", h2_bond_A=0.74),
+    Prototype("H2-Pa-3", 205, (("H", (0.06, 0.06, 0.06)),), 1.0, 1.0, 90.0, None, "alpha-N2 aristotype",
+              h2_bond_A=0.74),
     # hcp molecular centres, molecules along c: the orientationally ordered stand-in for phase I.
     Prototype("H2-P6_3/mmc", 194, (("H", (1 / 3, 2 / 3, 0.32)),), 1.0, 1.62, 120.0, None, "hcp aristotype",
               h2_bond_A=0.74),
