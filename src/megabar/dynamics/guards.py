@@ -1,0 +1,146 @@
+"""Guards: what a run may not leave, how LAMMPS watches it, and what is handed to the labeller when it did.
+
+A potential is trusted inside its training domain only. Outside, hydrogen fuses or the cell runs away within a
+picosecond, and everything after that is fiction: so the run stops at the first sign.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from ase import Atoms
+from ase.data import covalent_radii
+from ase.neighborlist import neighbor_list
+
+from megabar.crystals.packing import separate
+from megabar.dynamics.trajectory import Frame
+from megabar.errors import RunError
+
+SHORTEST_HH_A = 0.45
+"""An H2 of PBE's Morse curve (4.54 eV, 0.75 A, 4300 1/cm) needs 2.8 eV to get there, 22 kT at 1473 K: thermal vibration
+does not, hydrogen that fuses in a hole of the potential does."""
+LABELLED_HH_A = 0.5
+"""Below this H-H distance PAW spheres overlap and a label would be wrong: such cells are not handed to the labeller."""
+SHORTEST_RADII_SHARE = 0.6
+"""Other pairs: this share of the sum of covalent radii (Cordero et al. 2008, 10.1039/b801115j). Ca-H 1.24 A, Ca-Ca
+2.1 A, against 1.9 and 2.7 A in CaH6 at 200 GPa."""
+
+
+@dataclass(frozen=True)
+class Guards:
+    """Limits of a run. `volume_change` is relative to the start; distances by sorted element pair, in A."""
+
+    temperature_max_K: float
+    volume_change: float = 0.25
+    every: int = 20
+    shortest_A: Mapping[tuple[str, str], float] = field(default_factory=dict)
+
+    def limit_A(self, a: str, b: str) -> float:
+        """Shortest distance allowed between the elements `a` and `b`."""
+        pair = (min(a, b), max(a, b))
+        if pair in self.shortest_A:
+            return self.shortest_A[pair]
+        if pair == ("H", "H"):
+            return SHORTEST_HH_A
+        radii = Atoms([a, b]).numbers
+        return SHORTEST_RADII_SHARE * float(covalent_radii[radii].sum())
+
+    def lines(self, elements: Sequence[str], volume_A3: float) -> list[str]:
+        """LAMMPS lines that stop the run softly, so that the last state is still written; need a group per element."""
+        lines, counts = [], []
+        present = sorted(elements)
+        for k, a in enumerate(present):
+            for b in present[k:]:
+                name = f"close_{a}_{b}"
+                lines += [f"compute {name} element_{a} coord/atom cutoff {self.limit_A(a, b):.6g} group element_{b}",
+                          f"compute sum_{name} element_{a} reduce sum c_{name}"]
+                counts.append(f"c_sum_{name}")
+        lines += [f"variable guard_distance equal {'+'.join(counts)}",
+                  f"variable guard_volume equal abs(vol/{volume_A3:.10g}-1.0)",
+                  "variable guard_temperature equal temp"]
+        for name, limit in (("distance", 0.5), ("volume", self.volume_change), ("temperature", self.temperature_max_K)):
+            lines.append(f"fix guard_{name} all halt {self.every} v_guard_{name} > {limit:.10g} error soft message yes")
+        return lines
+
+
+@dataclass(frozen=True)
+class Offence:
+    """Which guard fired, at which atoms (indices from 0), and the reason in words."""
+
+    guard: str
+    atoms: tuple[int, ...]
+    reason: str
+
+
+def closest_pair(atoms: Atoms, guards: Guards) -> tuple[int, int, float, float]:
+    """(i, j, distance, limit) of the pair that is nearest to, or furthest below, its shortest distance (in A)."""
+    symbols = sorted(set(atoms.get_chemical_symbols()))
+    reach = 1.5 * max(guards.limit_A(a, b) for a in symbols for b in symbols)
+    i, j, distance = neighbor_list("ijd", atoms, reach)
+    if len(i) == 0:
+        raise RunError(f"no two atoms within {reach:.1f} A: the cell has fallen apart")
+    limit = np.array([guards.limit_A(atoms.symbols[a], atoms.symbols[b]) for a, b in zip(i, j, strict=True)])
+    k = int(np.argmin(distance / limit))
+    return int(i[k]), int(j[k]), float(distance[k]), float(limit[k])
+
+
+def offence(guard: str, value: float, atoms: Atoms, guards: Guards) -> Offence:
+    """Say in words what fired, from the state `atoms` at the stop. Ids in messages are LAMMPS's, from 1."""
+    if guard == "distance":
+        i, j, distance, limit = closest_pair(atoms, guards)
+        return Offence(guard, (i, j), f"atoms {i + 1} ({atoms.symbols[i]}) and {j + 1} ({atoms.symbols[j]}) are "
+                                      f"{distance:.3f} A apart, the limit is {limit:.2f} A")
+    if guard == "temperature":
+        fastest = int(np.argmax(atoms.get_masses() * (atoms.get_velocities() ** 2).sum(axis=1)))
+        return Offence(guard, (fastest,), f"temperature {value:.0f} K is above {guards.temperature_max_K:.0f} K, "
+                                          f"fastest is atom {fastest + 1} ({atoms.symbols[fastest]})")
+    i, j, distance, _ = closest_pair(atoms, guards)
+    return Offence(guard, (i, j), f"the volume changed by {value:.0%}, the limit is {guards.volume_change:.0%}; "
+                                  f"closest are atoms {i + 1} ({atoms.symbols[i]}) and {j + 1} ({atoms.symbols[j]}), "
+                                  f"{distance:.3f} A")
+
+
+def frame_atoms(frame: Frame) -> Atoms:
+    """A trajectory frame as ase.Atoms, with `time_ps` in info."""
+    atoms = Atoms(frame.numbers, positions=frame.positions_A, cell=frame.cell_A, pbc=True)
+    atoms.info["time_ps"] = frame.time_ps
+    return atoms
+
+
+def neighbourhood(atoms: Atoms, centre: int, n_atoms: int = 36, shortest_A: float = 0.6) -> Atoms:
+    """A small periodic cell around atom `centre`, cheap enough to label, that keeps its surroundings as they are.
+
+    A cube of about `n_atoms` is cut out; atoms that its new boundaries bring too close are pushed apart, those within
+    half the cube's reach of the centre and so its first shell stay. `info["kept_within_A"]` says how far nothing moved.
+    """
+    density = len(atoms) / atoms.get_volume()
+    edge = (n_atoms / density) ** (1.0 / 3.0)
+    # Copies of the cell fill the cube even when it is larger than a thin cell.
+    heights = atoms.get_volume() / np.array([np.linalg.norm(np.cross(atoms.cell[(k + 1) % 3], atoms.cell[(k + 2) % 3]))
+                                             for k in range(3)])
+    copies = [int(np.ceil(0.5 * np.sqrt(3.0) * edge / h)) for h in heights]
+    shifts = np.array([[a, b, c] for a in range(-copies[0], copies[0] + 1) for b in range(-copies[1], copies[1] + 1)
+                       for c in range(-copies[2], copies[2] + 1)]) @ atoms.cell[:]
+    scaled = atoms.get_scaled_positions(wrap=False)
+    fractions = (scaled - scaled[centre] + 0.5) % 1.0 - 0.5
+    offsets = fractions @ atoms.cell[:]
+    every = (offsets[:, None, :] + shifts[None, :, :]).reshape(-1, 3)
+    numbers = np.repeat(atoms.numbers, len(shifts))
+    inside = ((every >= -0.5 * edge) & (every < 0.5 * edge)).all(axis=1)
+    order = np.argsort((every[inside] ** 2).sum(axis=1), kind="stable")
+    small = Atoms(numbers[inside][order], positions=every[inside][order] + 0.5 * edge, cell=[edge] * 3, pbc=True)
+    before = small.get_positions()
+    inner = ((before - 0.5 * edge) ** 2).sum(axis=1) < (0.3 * edge) ** 2
+    limits = np.array([[_seam_A(a, b, shortest_A) for b in small.numbers] for a in small.numbers])
+    limits[np.ix_(inner, inner)] = 0.0  # what made the guard fire is what has to be labelled
+    separate(small, limits, steps=200)
+    moved = np.linalg.norm(small.positions - before, axis=1) > 1e-3
+    reach = np.linalg.norm(before - 0.5 * edge, axis=1)
+    small.info["kept_within_A"] = round(float(reach[moved].min()) if moved.any() else 0.5 * edge, 3)
+    return small
+
+
+def _seam_A(a: int, b: int, shortest_A: float) -> float:
+    return shortest_A if a == b == 1 else 0.7 * float(covalent_radii[a] + covalent_radii[b])
