@@ -12,7 +12,6 @@ from ase import Atoms
 from megabar.errors import InputError
 from megabar.units import EV_PER_A3_IN_GPA
 
-
 RYDBERG_EV = 13.605693122994
 """CODATA 2018."""
 
