@@ -1,9 +1,10 @@
 """Speed of the NEP4 kernel beside nep-adapters on the same 1080-atom CaH4 cell, the same model and one core.
 
-Run with `OMP_NUM_THREADS=1 python benchmarks/kernel_speed.py [--repeats 15]`. The two evaluate alternately, so that a
-change in the machine's load falls on both, and medians are compared. Both are called through their ASE-level interface
-and build their own neighbour lists at every call; the line for LAMMPS is a run of pair_style nep/megabar (NVE, 0.5 fs,
-neighbour lists kept while they last), which is what a simulation costs. Weights are random: speed does not depend on them.
+Run with `OMP_NUM_THREADS=1 python benchmarks/kernel_speed.py [--repeats 15]`. Processor time is measured; the two
+evaluate alternately, so that a change of the machine's state falls on both, and medians are compared. Both are called
+through their ASE calculators and build their own neighbour lists at every call; the columns for LAMMPS are a run of
+pair_style nep/megabar (NVE, 0.5 fs, neighbour lists kept while they last), which is what a simulation costs. Weights
+are random: speed does not depend on them.
 """
 
 from __future__ import annotations
@@ -55,9 +56,9 @@ def model(cutoffs, n_max, basis, l_max, q222, q1111, neurons) -> NEPModel:
 
 
 def microseconds(action, atoms: int) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     action()
-    return 1e6 * (time.perf_counter() - start) / atoms
+    return 1e6 * (time.process_time() - start) / atoms
 
 
 def lammps_us(path: Path, atoms: Atoms, precision: str, steps: int = 100) -> float:
@@ -96,16 +97,14 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "nep.txt"
             nep.write(path)
-            other = NepAseCalculator(str(path))
-            ours = {p: NEP(nep, precision=p) for p in ("double", "single")}
-            times: dict[str, list[float]] = {"other": [], "double": [], "single": []}
+            calculators = [NepAseCalculator(str(path)), NEP(nep, precision="double"), NEP(nep, precision="single")]
+            times: list[list[float]] = [[], [], []]
             for _ in range(repeats + 1):
-                times["other"].append(microseconds(lambda c=other: c.calculate(atoms, ["energy", "forces"]), len(atoms)))
-                for p, calculator in ours.items():
-                    times[p].append(microseconds(lambda c=calculator: c.calculate(atoms, ["energy", "forces"]), len(atoms)))
+                for calculator, taken in zip(calculators, times, strict=True):
+                    taken.append(microseconds(lambda c=calculator: c.calculate(atoms, ["forces"]), len(atoms)))
             # The first round warms the caches.
-            base, double, single = (statistics.median(v[1:]) for v in times.values())
-            runs = [lammps_us(path, atoms, p) for p in ("double", "single")]
+            base, double, single = (statistics.median(taken[1:]) for taken in times)
+            runs = [lammps_us(path, atoms, precision) for precision in ("double", "single")]
         print(f"{label:28s} {base:13.2f} {double:8.2f} ({double / base:5.2f}) {single:9.2f} ({single / base:5.2f}) "
               f"{runs[0]:15.2f} {runs[1]:8.2f}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from ase import Atoms
+from ase.neighborlist import neighbor_list
 
 from megabar.potential.nep import NEPModel
 
@@ -29,17 +30,19 @@ def random_model(seed: int = 0, *, elements=("H", "Ca"), cutoffs=((5.0, 4.0),), 
 
 
 def random_cell(seed: int, *, atoms: int | None = None, elements=("H", "Ca"), density=0.17, shortest=0.7) -> Atoms:
-    """A skewed cell of 1-20 atoms at the atom density of CaH4 under pressure, no two closer than `shortest` A."""
+    """A skewed cell of 1-20 atoms at the atom density of CaH4 under pressure, no two closer than `shortest` A.
+
+    The first element is four times as frequent as each of the others.
+    """
     rng = np.random.default_rng(seed)
     count = int(rng.integers(1, 21)) if atoms is None else atoms
     while True:
         cell = np.eye(3) + rng.uniform(-0.35, 0.35, (3, 3))
         cell *= (count / density / abs(np.linalg.det(cell))) ** (1 / 3)
-        symbols = rng.choice(elements, count, p=None if len(elements) > 2 else (0.8, 0.2)[:len(elements)])
+        symbols = rng.choice([*[elements[0]] * 3, *elements], count)
         cells = Atoms(symbols, scaled_positions=rng.uniform(0, 1, (count, 3)), cell=cell, pbc=True)
         # Random points almost always hold a close pair; push pairs apart a little instead of drawing for ever.
         for _ in range(200):
-            from ase.neighborlist import neighbor_list
             i, d, v = neighbor_list("idD", cells, shortest)
             if not len(d):
                 return cells

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from ase import Atoms
@@ -13,6 +13,9 @@ from ase.data import atomic_numbers
 from megabar.errors import InputError, RunError
 from megabar.potential.nep import NEPModel, NEPResult
 
+if TYPE_CHECKING:
+    from megabar.kernel import _nep
+
 Precision = Literal["double", "single"]
 
 
@@ -20,16 +23,15 @@ class NEP(Calculator):
     """Energy, forces and stress of a NEP4 model.
 
     `precision`: "double", or "single" for float inner loops with double sums (forces good to about 1e-5 eV/A).
-    `backend`: "kernel" (C++) or "numpy" (the reference, double only, slow). `energy_shift_eV`: energy of an atom of each
-    element that is added to the model's. Results: energy and free_energy (eV; the model is trained on free energies),
-    energies (N,), forces (N, 3) eV/A, stress (6,) and stresses (N, 6) in eV/A^3, Voigt order, tension positive, for
-    cells with three periodic directions. Raises PotentialUnknown for an unknown element, InputError for a cell that
-    cannot be computed and RunError when a result is not finite.
+    `backend`: "kernel" (C++) or "numpy" (the reference, double only, slow). `energy_shift_eV`: energy of an atom of
+    each element that is added to the model's. Results: energy and free_energy (eV; the model is trained on free
+    energies), energies (N,), forces (N, 3) eV/A, stress (6,) and stresses (N, 6) in eV/A^3, Voigt order, tension
+    positive, for cells with three periodic directions. Raises PotentialUnknown for an unknown element, InputError for
+    a cell that cannot be computed and RunError when a result is not finite.
     """
 
-    # Calculator declares these without types.
-    implemented_properties = ["energy", "free_energy", "energies", "forces", "stress", "stresses"]  # noqa: RUF012
-    default_parameters: dict[str, Any] = {}  # noqa: RUF012
+    implemented_properties = ["energy", "free_energy", "energies", "forces", "stress", "stresses"]
+    default_parameters: dict[str, Any] = {}
     nolabel = True
 
     def __init__(self, model: NEPModel, *, energy_shift_eV: Mapping[str, float] | None = None,
@@ -46,6 +48,7 @@ class NEP(Calculator):
     def calculate(self, atoms: Atoms | None = None, properties: list[str] | None = None,
                   system_changes: list[str] = all_changes) -> None:
         super().calculate(atoms, properties or ["energy"], system_changes)
+        assert self.atoms is not None
         result = self.evaluate(self.atoms)
         energies = result.energies_eV + self.shift_eV[self.model.types_of(self.atoms)]
         self.results = {"energy": float(energies.sum()), "free_energy": float(energies.sum()), "energies": energies,
@@ -58,6 +61,8 @@ class NEP(Calculator):
 
     def evaluate(self, atoms: Atoms, *, descriptors: bool = False) -> NEPResult:
         """The model's own energies (no shift), forces, virials and, when asked, descriptors of `atoms`."""
+        if len(atoms) == 0:
+            raise InputError("the cell holds no atoms: give a structure with at least one")
         types = self.model.types_of(atoms)
         cell = atoms.cell.complete()
         if not (np.isfinite(atoms.positions).all() and np.isfinite(cell).all()):
@@ -70,15 +75,15 @@ class NEP(Calculator):
                 energies, forces, virials, q = self.kernel.evaluate(
                     np.ascontiguousarray(atoms.positions), np.ascontiguousarray(cell), pbc, types, descriptors)
             except ValueError as error:
-                raise InputError(f"cell with lattice {np.array2string(cell.array.ravel(), precision=3)}: {error}; "
-                                 "give a cell with volume") from None
+                lattice = " ".join(f"{value:.3g}" for value in np.ravel(cell))
+                raise InputError(f"lattice {lattice}: {error}; give a cell with volume") from None
             result = NEPResult(energies, forces, virials, np.empty((len(atoms), 0)) if q is None else q)
         if not (np.isfinite(result.energies_eV).all() and np.isfinite(result.forces_eV_per_A).all()):
             raise RunError("the potential gives forces that are not finite: two atoms coincide, separate them")
         return result
 
 
-def _kernel(model: NEPModel, single: bool) -> Any:
+def _kernel(model: NEPModel, single: bool) -> _nep.NEP:
     try:
         from megabar.kernel import _nep
     except ImportError as error:

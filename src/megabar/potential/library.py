@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,8 @@ class Potential:
         # A damaged neighbour in the library must not hide what is wrong here.
         others = [name for name in available() if name != self.name and wanted <= set(_elements_of(LIBRARY / name))]
         remedy = f"use {' or '.join(others)}" if others else "no shipped potential has them all, so train one"
-        raise PotentialUnknown(f"potential {self.name} ({' '.join(self.elements)}) lacks {', '.join(missing)}: {remedy}")
+        held = " ".join(self.elements)
+        raise PotentialUnknown(f"potential {self.name} ({held}) lacks {', '.join(missing)}: {remedy}")
 
 
 def available() -> list[str]:
@@ -79,9 +81,10 @@ def load(name_or_folder: str | Path) -> Potential:
             raise PotentialUnknown(f"potential folder {text}: holds no nep.txt; give a folder that does")
         return _open(folder.resolve())
     near = difflib.get_close_matches(text.lower(), [name.lower() for name in names], n=1, cutoff=0.5)
-    hint = next((f"did you mean {name}?" for name in names if near and name.lower() == near[0]), None)
-    shipped = f"shipped are {', '.join(names)}" if names else "none are shipped"
-    raise PotentialUnknown(f"potential {text!r} is neither shipped nor a folder: {hint or shipped + '; or give a folder'}")
+    hint = f"shipped are {', '.join(names)}; or give a folder" if names else "give a folder that holds a nep.txt"
+    if near:
+        hint = "did you mean " + next(name for name in names if name.lower() == near[0]) + "?"
+    raise PotentialUnknown(f"potential {text!r} is neither shipped nor a folder: {hint}")
 
 
 def _open(folder: Path) -> Potential:
@@ -96,8 +99,8 @@ def _open(folder: Path) -> Potential:
     if not isinstance(card, dict):
         raise PotentialUnknown(f"{path}: is not a mapping; write 'key: value' lines or remove it")
     shift = card.get("energy_shift_eV", {})
-    if not isinstance(shift, dict) or any(type(v) not in (int, float) or abs(v) > 1e6 or v != v for v in shift.values()):
-        raise PotentialUnknown(f"{path}: energy_shift_eV is not a number for each element; write like {{H: -3.1, Ca: 0.0}}")
+    if not isinstance(shift, dict) or not all(type(v) in (int, float) and math.isfinite(v) for v in shift.values()):
+        raise PotentialUnknown(f"{path}: energy_shift_eV is not a number for each element; write {{H: -3.1, Ca: 0.0}}")
     unknown = [str(element) for element in shift if element not in model.elements]
     if unknown:
         raise PotentialUnknown(f"{path}: energy_shift_eV names {unknown[0]}, which nep.txt lacks; remove it")

@@ -215,6 +215,10 @@ class _Reader:
         except (OSError, UnicodeDecodeError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a text file"
             raise PotentialUnknown(f"{path}: cannot be read ({reason}): give the path of a nep.txt") from None
+        self.row = len(self.lines)
+        if self.lines[-1]:
+            # Every writer ends the last line; without its end, digits of the last number may be lost.
+            raise self.fail("the file breaks off within this line")
         while self.lines and not self.lines[-1].strip():
             self.lines.pop()
         self.row = 0

@@ -36,7 +36,8 @@ class Reader {
   std::vector<std::string> words() {
     std::string line;
     ++row_;
-    if (!std::getline(stream_, line)) fail("the file ends too early");
+    // Every writer ends the last line; without its end, digits of the last number may be lost.
+    if (!std::getline(stream_, line) || stream_.eof()) fail("the file breaks off here");
     std::istringstream in(line);
     std::vector<std::string> found;
     for (std::string word; in >> word;) found.push_back(word);
