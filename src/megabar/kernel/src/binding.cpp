@@ -70,7 +70,7 @@ class Nep {
   nb::tuple evaluate(const Array &positions, const Array &cell, const nb::tuple &pbc, const Integers &types,
                      bool descriptors) {
     if (positions.ndim() != 2 || positions.shape(1) != 3 || cell.size() != 9 || pbc.size() != 3 ||
-        types.size() != positions.shape(0))
+        types.size() != positions.shape(0) || types.size() == 0)
       throw std::invalid_argument("positions (N, 3), cell (3, 3), pbc (3) and types (N) are needed");
     const std::size_t n = types.size();
     for (std::size_t i = 0; i < n; ++i)
