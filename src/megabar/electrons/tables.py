@@ -1,0 +1,37 @@
+"""Numeric tables of the laboratory: CSV or white space, an optional header, comments."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from megabar.errors import InputError
+
+
+def read_columns(path: str | Path, minimum: int, what: str) -> np.ndarray:
+    """Rows of numbers, shape (n, columns) with `minimum` columns or more; InputError names the file and the line."""
+    source = Path(path)
+    try:
+        text = source.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise InputError(f"{source}: cannot be read as text; give a table with {what}") from None
+    rows: list[list[float]] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        body = line.strip()
+        if not body or body[0] in "#!%":
+            continue
+        cells = [c for c in re.split(r"[\s,;]+", body) if c]
+        try:
+            values = [float(c) for c in cells]
+        except ValueError:
+            if rows:
+                raise InputError(f"{source}: line {number} is not numbers ({body[:40]!r}); mend it") from None
+            continue
+        if len(values) < minimum or (rows and len(values) != len(rows[0])) or not np.all(np.isfinite(values)):
+            raise InputError(f"{source}: line {number} does not hold {what} as finite numbers; mend it")
+        rows.append(values)
+    if not rows:
+        raise InputError(f"{source}: holds no rows of numbers; give a table with {what}")
+    return np.array(rows)
