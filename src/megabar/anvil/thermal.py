@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import expi
 
 from megabar.units import BOLTZMANN_EV_PER_K, EV_PER_A3_IN_GPA
 
@@ -97,9 +96,13 @@ class VariableQ(Grueneisen):
         return self.gamma0 * np.exp(self.q0 / self.q1 * (x**self.q1 - 1.0))
 
     def theta_K(self, x: Any) -> Any:
+        # Integral of gamma/x by the power series of the exponential integral, which keeps complex x exact.
         c = self.q0 / self.q1
-        integral = np.exp(-c) / self.q1 * (expi(c * x**self.q1) - expi(c))
-        return self.theta0_K * np.exp(-self.gamma0 * integral)
+        total, term = np.log(x), 1.0
+        for n in range(1, 30):
+            term *= c / n
+            total = total + term * (x ** (n * self.q1) - 1.0) / (n * self.q1)
+        return self.theta0_K * np.exp(-self.gamma0 * np.exp(-c) * total)
 
 
 @dataclass(frozen=True)

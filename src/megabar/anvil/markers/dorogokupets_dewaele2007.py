@@ -1,5 +1,6 @@
 """Dorogokupets, Dewaele: Equations of state of MgO, Au, Pt, NaCl-B1, and NaCl-B2: internally consistent
-high-temperature pressure scales. High Press. Res. 27, 431 (2007). Vinet + Debye with Al'tshuler's gamma + anharmonicity; NaCl only here.
+high-temperature pressure scales. High Press. Res. 27, 431 (2007).
+Vinet + Debye with Al'tshuler's gamma + anharmonicity; NaCl only here.
 """
 
 from megabar.anvil.eos import Marker, Source
