@@ -49,8 +49,9 @@ def _pressure(pressure_GPa: float, period_ps: float, in_plane: InPlane) -> str:
 
 def startup(temperature_K: float, pressure_GPa: float, seed: int, in_plane: InPlane) -> list[str]:
     """Langevin friction and a damped barostat along z, and in plane unless it is fixed."""
+    t = f"{temperature_K:.10g}"
     return [f"fix move all nph {_pressure(pressure_GPa, STARTUP_BAROSTAT_PS, in_plane)} drag 1.0",
-            f"fix friction all langevin {temperature_K:.10g} {temperature_K:.10g} {THERMOSTAT_PS} {_seed(seed, 2)} zero yes"]
+            f"fix friction all langevin {t} {t} {THERMOSTAT_PS} {_seed(seed, 2)} zero yes"]
 
 
 def held(group: str, stiffness_eV_per_A2: float = 2.0) -> list[str]:
@@ -60,8 +61,8 @@ def held(group: str, stiffness_eV_per_A2: float = 2.0) -> list[str]:
 
 def production(temperature_K: float, pressure_GPa: float) -> list[str]:
     """Nose-Hoover NPT with the normal apart from the plane; the rounding drift of the centre of mass is removed."""
-    return [f"fix move all npt temp {temperature_K:.10g} {temperature_K:.10g} {THERMOSTAT_PS} "
-            f"{_pressure(pressure_GPa, BAROSTAT_PS, "coupled")}",
+    t = f"{temperature_K:.10g}"
+    return [f"fix move all npt temp {t} {t} {THERMOSTAT_PS} " + _pressure(pressure_GPa, BAROSTAT_PS, "coupled"),
             "fix drift all momentum 1000 linear 1 1 1 rescale"]
 
 

@@ -243,10 +243,11 @@ def _stopped(stage: Stage, folder: Path, guard: str, value: float, detail: str) 
     if small:
         write_frames(folder / "guard_to_label.extxyz", small)
     cells = folder / ("guard_to_label.extxyz" if small else "guard_frames.extxyz")
-    message = (f"{folder.name}: the {guard} guard stopped the run at {_steps(folder) * stage.timestep_fs * 1e-3:.3f} ps: "
-               f"{reason}; label {cells} and train again")
+    step = _steps(folder)
+    message = (f"{folder.name}: the {guard} guard stopped the run at {step * stage.timestep_fs * 1e-3:.3f} ps: {reason}; "
+               f"label {cells} and train again")
     write_json(folder / "guard.json", {"message": message, "guard": guard, "atoms": [i + 1 for i in found.atoms],
-                                       "reason": reason, "step": _steps(folder)})
+                                       "reason": reason, "step": step})
     raise GuardFired(message)
 
 

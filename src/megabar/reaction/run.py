@@ -1,0 +1,382 @@
+"""The reaction run: a slab of hydride beside fluid hydrogen at a pressure and a temperature, on LAMMPS.
+
+Stages, each a folder with its own checkpoints: `crystal` (the slab's crystal at P and T), `fluid` (H2 at P and T over the
+crystal's in-plane cell), `contact` (both joined, the slab held by springs while the seams close, so that nothing
+reacts early), `reaction` (free NPT, the normal stress apart from the in-plane one). The same call resumes a run that
+was killed and answers at once for one that has ended.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from pydantic import Field, field_validator
+
+from megabar.campaign.files import file_hash, read_yaml, write_csv, write_json, write_yaml
+from megabar.campaign.record import RunRecord
+from megabar.campaign.settings import Settings
+from megabar.dynamics import protocols
+from megabar.dynamics.guards import Guards
+from megabar.dynamics.lammps import PairStyle, lammps_command, read_thermo
+from megabar.dynamics.stage import Stage, StageResult, run_stage
+from megabar.errors import InputError
+from megabar.potential.library import Potential, load
+from megabar.reaction.build import (
+    Layout,
+    build_crystal,
+    build_fluid,
+    choose_layout,
+    choose_phase,
+    hydride,
+    join,
+    open_slab,
+)
+from megabar.units import parse_pressure_GPa, parse_temperature_K, parse_time_ps
+
+CITATIONS = (
+    "LAMMPS: Thompson et al., Comput. Phys. Commun. 271, 108171 (2022), 10.1016/j.cpc.2021.108171",
+    "NEP: Fan et al., J. Chem. Phys. 157, 114801 (2022), 10.1063/5.0106617; Song et al., Nat. Commun. 15, 10208 (2024)",
+    "the reaction: Sato et al., Proc. Natl. Acad. Sci. (2025), 10.1073/pnas.2413480122",
+)
+SECONDS_PER_ATOM_STEP = 4e-5
+"""One core, NEP4 at the density of hydrogen at 40 GPa: for the estimate of a dry run only."""
+_NOT_IDENTITY = {"ranks"}
+"""Settings that may change between a run and its resumption."""
+
+
+class ReactSettings(Settings):
+    """Settings of `megabar react`."""
+
+    formula: str = Field(description="The hydride, like CaH2.")
+    with_: str = Field("H2", alias="with", description="What it reacts with: H2.")
+    pressure: str = Field(description="Pressure with its unit, like 40 GPa.")
+    temperature: str = Field(description="Temperature with its unit, like 1200 C.")
+    time: str = Field(description="Length of the reaction stage with its unit, like 20 ps.")
+    potential: str | None = Field(None, description="Name of a shipped potential, or a folder; default: METAL-H.")
+    phase: str | None = Field(None, description="Prototype of the hydride; default: the one known at this pressure.")
+    face: str | None = Field(None, description="Face of the slab, like 001r; default: the rectangular basal face.")
+    atoms: int = Field(600, ge=100, le=1_000_000, description="Number of atoms (or one more).")
+    h2_per_metal: float = Field(2.0, ge=0.3, le=20.0, description="H2 molecules per metal atom, roughly.")
+    equilibration: str = Field("1.5 ps", description="Length of the crystal and fluid stages; contact takes a third.")
+    timestep_fs: float = Field(0.5, ge=0.05, le=0.5, description="Time step; the H2 vibration takes 7.6 fs.")
+    frame_every_fs: float = Field(50.0, ge=1.0, le=10_000.0, description="Time between frames of the trajectory.")
+    seed: int = Field(0, ge=0, le=1_000_000, description="Seed of velocities and of the fluid.")
+    ranks: int = Field(1, ge=1, le=4096, description="MPI processes.")
+
+    @field_validator("with_")
+    @classmethod
+    def _hydrogen(cls, value: str) -> str:
+        if value != "H2":
+            raise ValueError("only H2 can be reacted with: write H2")
+        return value
+
+
+@dataclass(frozen=True)
+class ReactionPlan:
+    """Settings with everything resolved and checked; making one writes nothing."""
+
+    settings: ReactSettings
+    pressure_GPa: float
+    temperature_K: float
+    time_ps: float
+    equilibration_ps: float
+    potential: Potential
+    layout: Layout
+
+    @classmethod
+    def make(cls, settings: ReactSettings) -> ReactionPlan:
+        """Check `settings` against crystals, potentials and LAMMPS; InputError names what is wrong and the remedy."""
+        pressure, temperature = parse_pressure_GPa(settings.pressure), parse_temperature_K(settings.temperature)
+        if temperature <= 0:
+            raise InputError(f"temperature {settings.temperature!r}: nothing moves at absolute zero; give more than 0 K")
+        times = parse_time_ps(settings.time), parse_time_ps(settings.equilibration)
+        metal, h_per_metal = hydride(settings.formula)
+        phase = choose_phase(metal, h_per_metal, pressure, settings.phase)
+        potential = load(settings.potential or f"{metal}-H")
+        potential.require_elements([metal, "H"])
+        layout = choose_layout(metal, phase, settings.face, pressure, settings.atoms, settings.h2_per_metal)
+        lammps_command(settings.ranks)
+        return cls(settings, pressure, temperature, *times, potential, layout)
+
+    def steps(self, stage: str) -> int:
+        share = {"crystal": self.equilibration_ps, "fluid": self.equilibration_ps,
+                 "contact": self.equilibration_ps / 3.0, "reaction": self.time_ps}[stage]
+        return max(1, round(share * 1e3 / self.settings.timestep_fs))
+
+    def atoms(self, stage: str) -> int:
+        return {"crystal": self.layout.n_slab, "fluid": 2 * self.layout.n_molecules}.get(stage, self.layout.n_atoms)
+
+    def work(self) -> dict[str, float]:
+        """Atom steps by stage."""
+        return {stage: float(self.atoms(stage) * self.steps(stage)) for stage in STAGES}
+
+    def summary(self) -> dict[str, Any]:
+        """What a dry run says."""
+        return {"formula": self.settings.formula, "phase": self.layout.phase, "face": self.layout.face,
+                "potential": self.potential.name, "pressure_GPa": self.pressure_GPa,
+                "temperature_K": self.temperature_K, "time_ps": self.time_ps, "atoms": self.layout.n_atoms,
+                "slab_atoms": self.layout.n_slab, "metal_atoms": self.layout.n_metal,
+                "h2_molecules": self.layout.n_molecules, "steps": {stage: self.steps(stage) for stage in STAGES},
+                "estimated_hours": round(sum(self.work().values()) * SECONDS_PER_ATOM_STEP
+                                         / self.settings.ranks / 3600.0, 3)}
+
+    def identity(self) -> dict[str, Any]:
+        """What makes two runs the same run."""
+        return {**self.settings.model_dump(exclude=_NOT_IDENTITY), "potential": self.potential.name,
+                "phase": self.layout.phase, "face": self.layout.face,
+                "potential_hash": file_hash(self.potential.nep_path)}
+
+
+STAGES = ("crystal", "fluid", "contact", "reaction")
+
+
+@dataclass(frozen=True)
+class RunProgress:
+    """One live line. `h_per_metal` is the hydrogen in the hydride region per metal atom, once there is a frame."""
+
+    stage: str
+    time_ps: float
+    total_ps: float
+    temperature_K: float
+    pressure_GPa: float
+    h_per_metal: float | None
+    ns_per_day: float
+    left_s: float
+
+
+@dataclass(frozen=True)
+class ReactionResult:
+    """What a run gave. Means are over the second half of the reaction stage; `analysis` are its numbers by name."""
+
+    formula: str
+    potential: str
+    phase: str
+    face: str
+    atoms: int
+    metal_atoms: int
+    h2_molecules: int
+    pressure_GPa: float
+    temperature_K: float
+    time_ps: float
+    mean_pressure_GPa: float
+    mean_pressure_normal_GPa: float
+    mean_temperature_K: float
+    ns_per_day: float
+    wall_time_s: float
+    trajectory: str
+    analysis: Mapping[str, Any]
+    figures: tuple[str, ...]
+    thermo: Mapping[str, np.ndarray]
+
+    def save(self, folder: str | Path) -> None:
+        """`result.json`, and `thermo.csv` with `thermo.png`, in `folder`."""
+        import matplotlib
+        from matplotlib.figure import Figure
+
+        matplotlib.use("Agg")
+        folder = Path(folder)
+        write_csv(folder / "thermo.csv", {name: column.tolist() for name, column in self.thermo.items()})
+        figure = Figure(figsize=(6.0, 4.0), layout="constrained")
+        self.plot(figure.subplots())
+        from megabar.campaign.files import atomic_path
+
+        with atomic_path(folder / "thermo.png") as temporary:
+            figure.savefig(temporary, dpi=150)
+        write_json(folder / "result.json", {k: v for k, v in asdict(self).items() if k != "thermo"})
+
+    @classmethod
+    def load(cls, folder: str | Path) -> ReactionResult:
+        """The result that `save` left in a run's folder."""
+        folder = Path(folder)
+        values = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+        return cls(**{**values, "figures": tuple(values["figures"])},
+                   thermo=read_thermo(folder / "reaction" / "lammps.out"))
+
+    def plot(self, ax: Any) -> None:
+        """Pressure (left axis) and temperature (right) against time, with the values asked for."""
+        t = self.thermo["time_ps"]
+        ax.plot(t, self.thermo["pressure_GPa"], color="tab:blue", lw=0.8)
+        ax.axhline(self.pressure_GPa, color="tab:blue", ls=":", lw=1)
+        ax.set_xlabel("time (ps)")
+        ax.set_ylabel("pressure (GPa)", color="tab:blue")
+        right = ax.twinx()
+        right.plot(t, self.thermo["temperature_K"], color="tab:red", lw=0.8)
+        right.axhline(self.temperature_K, color="tab:red", ls=":", lw=1)
+        right.set_ylabel("temperature (K)", color="tab:red")
+
+
+def react(settings: ReactSettings, out: str | Path, report: Callable[[RunProgress], None] | None = None
+          ) -> ReactionResult:
+    """Run the reaction in the folder `out`, resume it, or read its result.
+
+    Raises InputError before anything is written, also for a folder that holds a run with other settings; GuardFired
+    when the run left the domain of its potential; RunError when LAMMPS failed.
+    """
+    plan, out = ReactionPlan.make(settings), Path(out)
+    _check_folder(plan, out)
+    if (out / "result.json").is_file():
+        return ReactionResult.load(out)
+    out.mkdir(parents=True, exist_ok=True)
+    with _locked(out) as lock, RunRecord(out, "react", settings.model_dump(), settings.seed) as record:
+        if not (out / "settings.yaml").is_file():
+            shutil.copyfile(plan.potential.nep_path, out / "nep.txt")
+            write_yaml(out / "settings.yaml", plan.identity())
+        record.hashes["nep.txt"] = file_hash(out / "nep.txt")
+        record.citations += [*CITATIONS, *plan.potential.card.get("citations", [])]
+        result = _Run(plan, out, report, lock).run()
+        record.results = {k: v for k, v in asdict(result).items() if k != "thermo"}
+        record.speed = {"ns_per_day": result.ns_per_day}
+        result.save(out)
+    return result
+
+
+def _check_folder(plan: ReactionPlan, out: Path) -> None:
+    """InputError when `out` is a file, or holds a run with other settings."""
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: is a file; give a folder to --out")
+    if not (out / "settings.yaml").is_file():
+        return
+    stored = read_yaml(out / "settings.yaml")
+    for name, value in plan.identity().items():
+        before = stored.get(name) if isinstance(stored, dict) else None
+        if before != value:
+            raise InputError(f"{out}: holds a run with {name.rstrip('_')} {before!r}, not {value!r}; "
+                             "give another --out, or the same settings to go on")
+
+
+@contextmanager
+def _locked(out: Path) -> Iterator[int]:
+    """Hold `out` for this run; LAMMPS inherits the lock, so that one left behind by a kill is waited for."""
+    with (out / ".lock").open("w") as handle:
+        deadline = time.monotonic() + 15.0
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise InputError(f"{out}: another run is at work there; wait for it, or give another --out") from None
+                time.sleep(0.2)
+        yield handle.fileno()
+
+
+class _Run:
+    """The stages of one run, in order."""
+
+    def __init__(self, plan: ReactionPlan, out: Path, report: Callable[[RunProgress], None] | None, lock: int) -> None:
+        self.plan, self.out, self.report, self.lock = plan, out, report, lock
+        self.pair = PairStyle.nep(out / "nep.txt", plan.potential.elements)
+
+    def run(self) -> ReactionResult:
+        from megabar.reaction.analysis import analyse
+
+        crystal, perfect = self._crystal()
+        fluid = self._fluid(crystal)
+        contact, n_slab = self._contact(crystal, perfect, fluid)
+        reaction = self._reaction(contact)
+        analysis = analyse(reaction.trajectory, self.out)
+        analysis.save(self.out)
+        plan, thermo = self.plan, reaction.thermo
+        half = thermo["time_ps"] >= 0.5 * thermo["time_ps"][-1]
+        return ReactionResult(
+            formula=plan.settings.formula, potential=plan.potential.name, phase=plan.layout.phase,
+            face=plan.layout.face, atoms=plan.layout.n_atoms, metal_atoms=plan.layout.n_metal,
+            h2_molecules=plan.layout.n_molecules, pressure_GPa=plan.pressure_GPa, temperature_K=plan.temperature_K,
+            time_ps=plan.time_ps, mean_pressure_GPa=float(thermo["pressure_GPa"][half].mean()),
+            mean_pressure_normal_GPa=float(thermo["pressure_zz_GPa"][half].mean()),
+            mean_temperature_K=float(thermo["temperature_K"][half].mean()), ns_per_day=reaction.ns_per_day,
+            wall_time_s=reaction.wall_time_s, trajectory=str(reaction.trajectory.relative_to(self.out)),
+            analysis={}, figures=tuple(sorted(p.name for p in self.out.glob("*.png"))), thermo=thermo)
+
+    def _crystal(self) -> tuple[Atoms, Atoms]:
+        plan = self.plan
+        perfect = build_crystal(plan.layout, plan.pressure_GPa)
+        result = self._stage("crystal", perfect, volume_change=0.4,
+                             prepare=[*protocols.relax_cell(plan.pressure_GPa), *self._velocities(1)],
+                             ensemble=protocols.startup(plan.temperature_K, plan.pressure_GPa, self._seed(2),
+                                                        "independent"))
+        return _at_mean_cell(result), perfect
+
+    def _fluid(self, crystal: Atoms) -> Atoms:
+        plan = self.plan
+        start = build_fluid(plan.layout, crystal.cell[:2], plan.pressure_GPa, np.random.default_rng(plan.settings.seed))
+        result = self._stage("fluid", start, volume_change=0.6,
+                             prepare=[*protocols.relax_positions(), *self._velocities(3)],
+                             ensemble=protocols.startup(plan.temperature_K, plan.pressure_GPa, self._seed(4), "fixed"))
+        return _at_mean_cell(result)
+
+    def _contact(self, crystal: Atoms, perfect: Atoms, fluid: Atoms) -> tuple[Atoms, int]:
+        plan = self.plan
+        fluid.set_cell(np.array([*crystal.cell[:2], fluid.cell[2]]), scale_atoms=True)  # the same up to rounding
+        joined = join(open_slab(perfect, crystal), fluid)
+        result = self._stage("contact", joined, volume_change=0.3, groups={"slab": np.flatnonzero(joined.arrays["region"] == 0)},
+                             prepare=protocols.relax_positions("slab"),
+                             ensemble=[*protocols.startup(plan.temperature_K, plan.pressure_GPa, self._seed(5), "fixed"),
+                                       *protocols.held("slab")])
+        result.atoms.wrap()
+        return result.atoms, len(crystal)
+
+    def _reaction(self, joined: Atoms) -> StageResult:
+        plan = self.plan
+        return self._stage("reaction", joined, volume_change=0.25, prepare=protocols.at_rest(),
+                           ensemble=protocols.production(plan.temperature_K, plan.pressure_GPa))
+
+    def _seed(self, salt: int) -> int:
+        return self.plan.settings.seed * 16 + salt
+
+    def _velocities(self, salt: int) -> list[str]:
+        return protocols.velocities(self.plan.temperature_K, self._seed(salt))
+
+    def _stage(self, name: str, atoms: Atoms, *, volume_change: float, prepare: list[str], ensemble: list[str],
+               groups: Mapping[str, np.ndarray] | None = None) -> StageResult:
+        plan, settings = self.plan, self.plan.settings
+        dump_every = max(1, round(settings.frame_every_fs / settings.timestep_fs))
+        guards = Guards(temperature_max_K=1.5 * plan.temperature_K + 300.0, volume_change=volume_change)
+        stage = Stage(atoms=atoms, pair=self.pair, ensemble=ensemble, prepare=prepare, steps=plan.steps(name),
+                      timestep_fs=settings.timestep_fs, guards=guards, groups=groups or {}, dump_every=dump_every,
+                      thermo_every=max(1, min(dump_every, 50)), checkpoint_every=10 * dump_every)
+        progress = None if self.report is None else _Meter(plan, name, self.report, self.out)
+        return run_stage(stage, self.out / name, ranks=settings.ranks, progress=progress, keep_open=[self.lock])
+
+
+class _Meter:
+    """Turns thermo lines into live lines: speed since this process began the stage, time left over all stages."""
+
+    def __init__(self, plan: ReactionPlan, stage: str, report: Callable[[RunProgress], None], out: Path) -> None:
+        self.plan, self.stage, self.report, self.out = plan, stage, report, out
+        self.first: tuple[float, float] | None = None
+
+    def __call__(self, point: Mapping[str, float]) -> None:
+        now, plan = time.monotonic(), self.plan
+        if self.first is None or point["step"] <= self.first[1]:
+            self.first = now, point["step"]
+            return
+        speed = (point["step"] - self.first[1]) / max(now - self.first[0], 1e-9)
+        work = plan.work()
+        later = sum(work[s] for s in STAGES[STAGES.index(self.stage) + 1:])
+        left = (plan.steps(self.stage) - point["step"] + later / plan.atoms(self.stage)) / speed
+        self.report(RunProgress(
+            stage=self.stage, time_ps=point["time_ps"], total_ps=plan.steps(self.stage) * plan.settings.timestep_fs * 1e-3,
+            temperature_K=point["temperature_K"], pressure_GPa=point["pressure_GPa"], h_per_metal=None,
+            ns_per_day=speed * plan.settings.timestep_fs * 1e-6 * 86400.0, left_s=left))
+
+
+def _at_mean_cell(result: StageResult) -> Atoms:
+    """The last state, scaled to the mean cell of the second half: one snapshot of a small cell is a poor density."""
+    thermo = result.thermo
+    half = thermo["step"] >= 0.5 * thermo["step"][-1]
+    mean = {name: float(thermo[name][half].mean()) for name in ("lx_A", "ly_A", "lz_A", "xy_A", "xz_A", "yz_A")}
+    atoms = result.atoms.copy()
+    atoms.set_cell([[mean["lx_A"], 0.0, 0.0], [mean["xy_A"], mean["ly_A"], 0.0],
+                    [mean["xz_A"], mean["yz_A"], mean["lz_A"]]], scale_atoms=True)
+    return atoms
