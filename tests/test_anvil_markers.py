@@ -112,7 +112,8 @@ def test_zha_rhenium_grid(compression, kelvin, printed, allowed):
 
 # Yokoo et al. (2009), Tables III (Au) and V (Pt), Matsui et al. (2009), Table III, Anderson et al. (1989), Table V:
 # V/V0, K, GPa. Yokoo's tables come from a cold curve plus phonons and electrons, our numbers from the 300 K isotherm
-# fitted to them and the thermal part on top: half a per cent apart. Matsui's electronic term is a quartic through a two-decimal table.
+# fitted to them and the thermal part on top: half a per cent apart. Matsui's electronic term is a quartic through a
+# two-decimal table.
 @pytest.mark.parametrize(
     ("key", "ratio", "kelvin", "printed", "allowed"),
     [

@@ -199,3 +199,13 @@ def test_damaged_models_are_refused(tmp_path):
         with pytest.raises(Exception, match=f"{name}.txt: (line|header)"):
             engine.command(f"pair_coeff * * {tmp_path}/{name}.txt H Ca")
     engine.close()
+
+
+def test_rank_without_atoms(tmp_path):
+    # A cluster at one end of a long box: the second rank has nothing, and must not touch arrays it does not have.
+    cluster = Atoms("CaH4", [[2, 2, 2], [3.8, 2, 2], [2, 3.9, 2], [2, 2, 4.1], [3.2, 3.2, 3.3]], cell=[60, 6, 6])
+    script = SETUP.format(precision="double", elements="H Ca").replace("atom_style atomic", "atom_style atomic\n"
+                                                                       "boundary f f f\nprocessors 2 1 1")
+    done = run_lammps(tmp_path, script + MEASURE + "run 1\n", ranks=2, atoms=cluster)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert thermo(tmp_path)["PotEng"][0] == pytest.approx(NEP(MODEL).evaluate(cluster).energy_eV, rel=1e-12)

@@ -16,191 +16,9 @@
 namespace megabar {
 namespace {
 
-constexpr double kPi = 3.14159265358979323846;
+#include "lanes.hpp"
 
-template <class Real>
-constexpr int kLanes = MEGABAR_VECTOR_BYTES / static_cast<int>(sizeof(Real));
-
-template <class Real, int W>
-struct VectorOf {
-  typedef Real type __attribute__((vector_size(W * sizeof(Real))));
-};
-template <class Real>
-using Vector = typename VectorOf<Real, kLanes<Real>>::type;
-
-template <class V>
-inline V load(const void *p) {
-  V v;
-  memcpy(&v, p, sizeof(V));
-  return v;
-}
-template <class V>
-inline void store(void *p, V v) {
-  memcpy(p, &v, sizeof(V));
-}
-
-template <class Real, int W>
-inline Real lane_sum(typename VectorOf<Real, W>::type v) {
-  if constexpr (W == 1) {
-    return v[0];
-  } else {
-    typename VectorOf<Real, W / 2>::type half[2];
-    memcpy(half, &v, sizeof(v));
-    return lane_sum<Real, W / 2>(half[0] + half[1]);
-  }
-}
-
-template <class Real>
-inline Vector<Real> square_root(Vector<Real> v) {
-  for (int i = 0; i < kLanes<Real>; ++i) v[i] = sizeof(Real) == 4 ? sqrtf(static_cast<float>(v[i])) : sqrt(v[i]);
-  return v;
-}
-
-// sin and cos of t in [-pi/4, pi/4] by Taylor series; the remainder is below the rounding of Real.
-template <class Real>
-inline void sine_cosine(Vector<Real> t, Vector<Real> &sine, Vector<Real> &cosine) {
-  constexpr double s[] = {1.0, -1.0 / 6, 1.0 / 120, -1.0 / 5040, 1.0 / 362880, -1.0 / 39916800, 1.0 / 6227020800,
-                          -1.0 / 1307674368000};
-  constexpr double c[] = {1.0, -1.0 / 2, 1.0 / 24, -1.0 / 720, 1.0 / 40320, -1.0 / 3628800, 1.0 / 479001600,
-                          -1.0 / 87178291200, 1.0 / 20922789888000};
-  constexpr int last = sizeof(Real) == 4 ? 4 : 8;
-  const Vector<Real> u = t * t;
-  Vector<Real> a = u * 0 + Real(s[last - 1]), b = u * 0 + Real(c[last]);
-  for (int i = last - 2; i >= 0; --i) a = a * u + Real(s[i]);
-  for (int i = last - 1; i >= 0; --i) b = b * u + Real(c[i]);
-  sine = a * t;
-  cosine = b;
-}
-
-// f_c = (1 + cos(pi u)) / 2 and its derivative with respect to u, 0 <= u <= 1.
-template <class Real>
-inline void cutoff_function(Vector<Real> u, Vector<Real> &fc, Vector<Real> &slope) {
-  Vector<Real> s, c;
-  sine_cosine<Real>((u - Real(0.5)) * Real(kPi / 2), s, c);
-  fc = Real(0.5) - s * c;                                // cos(pi u) = -2 s c
-  slope = Real(-kPi / 2) * (c - s) * (c + s);            // sin(pi u) = c^2 - s^2
-}
-
-template <class Real>
-struct Bits;
-template <>
-struct Bits<float> {
-  typedef int type;
-  static constexpr int mantissa = 23, bias = 127, order = 7;
-  static constexpr double bound = 43.0;
-};
-template <>
-struct Bits<double> {
-  typedef long long type;
-  static constexpr int mantissa = 52, bias = 1023, order = 13;
-  static constexpr double bound = 300.0;
-};
-
-// tanh by exp: 1 - 2 / (exp(2x) + 1), with exp from 2^n times a Taylor series.
-template <class Real>
-inline Vector<Real> hyperbolic_tangent(Vector<Real> x) {
-  typedef typename VectorOf<typename Bits<Real>::type, kLanes<Real>>::type Integers;
-  const Vector<Real> bound = x * 0 + Real(Bits<Real>::bound);
-  Vector<Real> y = 2 * x;
-  y = y > bound ? bound : y;
-  y = y < -bound ? -bound : y;
-  // Adding and taking away 1.5 * 2^mantissa rounds to a whole number.
-  const Real magic = Real(1.5) * Real(1LL << Bits<Real>::mantissa);
-  const Vector<Real> n = (y * Real(1.4426950408889634) + magic) - magic;
-  // ln 2 in two parts keeps the reduced argument exact.
-  const Vector<Real> r = (y - n * Real(0.693145751953125)) - n * Real(1.42860682030941723212e-6);
-  Vector<Real> e = r * 0 + Real(1);
-  for (int k = Bits<Real>::order; k >= 1; --k) e = e * r * Real(1.0 / k) + Real(1);
-  const Integers power = (__builtin_convertvector(n, Integers) + Bits<Real>::bias) << Bits<Real>::mantissa;
-  Vector<Real> scale;
-  memcpy(&scale, &power, sizeof(scale));
-  return 1 - 2 / (e * scale + 1);
-}
-
-// Calls f(std::integral_constant-like size, start) over [0, count) in chunks of at most 4.
-template <int N>
-struct Size {
-  static constexpr int value = N;
-};
-template <int Chunk, class F>
-inline void in_chunks(int count, F f) {
-  int start = 0;
-  for (; start + Chunk <= count; start += Chunk) f(Size<Chunk>{}, start);
-  if constexpr (Chunk > 1) {
-    const int rest = count - start;
-    if constexpr (Chunk > 3)
-      if (rest == 3) f(Size<3>{}, start);
-    if constexpr (Chunk > 2)
-      if (rest == 2) f(Size<2>{}, start);
-    if (rest == 1) f(Size<1>{}, start);
-  }
-}
-
-// Real solid harmonics of unit vectors: Y_lm = d^m P_l/dz^m times Re or Im (x + iy)^m, in the order of nep.py.
-template <class Real, int L>
-struct Harmonics {
-  using V = Vector<Real>;
-  V legendre[L + 1][L + 2], re[L + 1], im[L + 1];
-
-  inline Harmonics(V x, V y, V z) {
-    re[0] = x * 0 + Real(1);
-    im[0] = x * 0;
-#pragma GCC unroll 9
-    for (int m = 1; m <= L; ++m) {
-      re[m] = x * re[m - 1] - y * im[m - 1];
-      im[m] = x * im[m - 1] + y * re[m - 1];
-    }
-    Real double_factorial = 1;
-#pragma GCC unroll 9
-    for (int m = 0; m <= L; ++m) {
-      if (m > 0) double_factorial *= Real(2 * m - 1);
-      legendre[m][m] = x * 0 + double_factorial;
-      if (m < L) legendre[m + 1][m] = z * (Real(2 * m + 1) * double_factorial);
-#pragma GCC unroll 9
-      for (int l = m + 2; l <= L; ++l)
-        legendre[l][m] = z * legendre[l - 1][m] * (Real(2 * l - 1) / Real(l - m)) -
-                         legendre[l - 2][m] * (Real(l + m - 1) / Real(l - m));
-    }
-  }
-
-  inline void values(Real *out) const {
-    constexpr int W = kLanes<Real>;
-#pragma GCC unroll 9
-    for (int l = 1; l <= L; ++l) {
-      store(out + (l * l - 1) * W, legendre[l][0]);
-#pragma GCC unroll 9
-      for (int m = 1; m <= l; ++m) {
-        store(out + (l * l + 2 * m - 2) * W, legendre[l][m] * re[m]);
-        store(out + (l * l + 2 * m - 1) * W, legendre[l][m] * im[m]);
-      }
-    }
-  }
-
-  // Gradient of sum_lm weight_lm Y_lm as a polynomial in x, y, z.
-  inline void gradient(const Real *weight, V &gx, V &gy, V &gz) const {
-    constexpr int W = kLanes<Real>;
-    gx = gy = gz = re[0] * 0;
-#pragma GCC unroll 9
-    for (int l = 1; l <= L; ++l) gz += load<V>(weight + (l * l - 1) * W) * legendre[l][1];
-#pragma GCC unroll 9
-    for (int m = 1; m <= L; ++m) {
-      V by_re = re[0] * 0, by_im = by_re, dre = by_re, dim = by_re;
-#pragma GCC unroll 9
-      for (int l = m; l <= L; ++l) {
-        const V a = load<V>(weight + (l * l + 2 * m - 2) * W), b = load<V>(weight + (l * l + 2 * m - 1) * W);
-        by_re += a * legendre[l][m];
-        by_im += b * legendre[l][m];
-        if (l > m) {
-          dre += a * legendre[l][m + 1];
-          dim += b * legendre[l][m + 1];
-        }
-      }
-      gx += Real(m) * (by_re * re[m - 1] + by_im * im[m - 1]);
-      gy += Real(m) * (by_im * re[m - 1] - by_re * im[m - 1]);
-      gz += dre * re[m] + dim * im[m];
-    }
-  }
-};
+#include "harmonics.hpp"
 
 // Neighbours within the cutoff lie in buckets, two for each type: those within the angular cutoff, and the rest. A bucket
 // starts on a whole vector and is padded to one. Blocks are the vectors in use, numbered bucket after bucket.
@@ -411,8 +229,8 @@ void radial_backward(const Tables<Real> &m, int centre_type, Workspace<Real> &w)
       in_vectors(w, 2 * t + part, [&](int slot, int) {
         const V v = load<V>(w.t + block * W);
         // sum a_k T_k and its derivative sum a_k k U_{k-1}.
-        V before = v * 0 + 1, now = v, u_before = v * 0, u_now = before;
-        V sum = before * a[0], derivative = v * 0;
+        V before = fill<V>(1), now = v, u_before = V{}, u_now = before;
+        V sum = before * a[0], derivative = V{};
         for (int k = 1; k < m.k_radial; ++k) {
           sum += a[k] * now;
           derivative += (a[k] * Real(k)) * u_now;
@@ -456,7 +274,7 @@ void angular_forward(const Tables<Real> &m, int centre_type, Workspace<Real> &w)
       dfc *= present * inverse;
       const V e = u - 1, v = 2 * e * e - 1, dv = 4 * e * inverse;
       V chebyshev[kMaxBasis];
-      chebyshev[0] = v * 0 + 1;
+      chebyshev[0] = fill<V>(1);
       chebyshev[1] = v;
       for (int k = 2; k < K; ++k) chebyshev[k] = 2 * v * chebyshev[k - 1] - chebyshev[k - 2];
       const V fdv = fc * dv;

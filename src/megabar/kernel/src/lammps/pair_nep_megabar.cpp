@@ -93,6 +93,11 @@ double PairNepMegabar::init_one(int i, int j) {
 
 void PairNepMegabar::compute(int eflag, int vflag) {
   ev_init(eflag, vflag);
+  if (list->inum == 0) {
+    // A rank in empty space; its arrays of atoms may not exist.
+    if (vflag_fdotr) virial_fdotr_compute();
+    return;
+  }
   megabar::System system;
   system.x = atom->x[0];
   system.type = atom->type;
