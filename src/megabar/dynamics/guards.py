@@ -16,7 +16,6 @@ from ase.neighborlist import neighbor_list
 
 from megabar.crystals.packing import separate
 from megabar.dynamics.trajectory import Frame
-from megabar.errors import RunError
 
 SHORTEST_HH_A = 0.45
 """An H2 of PBE's Morse curve (4.54 eV, 0.75 A, 4300 1/cm) needs 2.8 eV to get there, 22 kT at 1473 K: thermal vibration
@@ -79,8 +78,9 @@ def closest_pair(atoms: Atoms, guards: Guards) -> tuple[int, int, float, float]:
     symbols = sorted(set(atoms.get_chemical_symbols()))
     reach = 1.5 * max(guards.limit_A(a, b) for a in symbols for b in symbols)
     i, j, distance = neighbor_list("ijd", atoms, reach)
-    if len(i) == 0:
-        raise RunError(f"no two atoms within {reach:.1f} A: the cell has fallen apart")
+    while len(i) == 0:
+        reach *= 1.5
+        i, j, distance = neighbor_list("ijd", atoms, reach)
     limit = np.array([guards.limit_A(atoms.symbols[a], atoms.symbols[b]) for a, b in zip(i, j, strict=True)])
     k = int(np.argmin(distance / limit))
     return int(i[k]), int(j[k]), float(distance[k]), float(limit[k])
@@ -109,38 +109,58 @@ def frame_atoms(frame: Frame) -> Atoms:
     return atoms
 
 
-def neighbourhood(atoms: Atoms, centre: int, n_atoms: int = 36, shortest_A: float = 0.6) -> Atoms:
-    """A small periodic cell around atom `centre`, cheap enough to label, that keeps its surroundings as they are.
+def neighbourhood(atoms: Atoms, centre: int, n_atoms: int = 36) -> Atoms:
+    """A small periodic cell around atom `centre` (atom 0 of it), cheap enough to label, its surroundings as they are.
 
-    A cube of about `n_atoms` is cut out; atoms that its new boundaries bring too close are pushed apart, those within
-    half the cube's reach of the centre and so its first shell stay. `info["kept_within_A"]` says how far nothing moved.
+    Of many boxes of about `n_atoms` the one is cut out whose new boundaries keep the density and bring atoms least too
+    close; what is still too close there is pushed apart. `info["kept_within_A"]` is the distance from atom 0 within
+    which nothing was moved or cut off.
     """
+    edge = float((n_atoms * atoms.get_volume() / len(atoms)) ** (1.0 / 3.0))
+    offsets, numbers = _around(atoms, centre, 1.2 * edge)
     density = len(atoms) / atoms.get_volume()
-    edge = (n_atoms / density) ** (1.0 / 3.0)
-    # Copies of the cell fill the cube even when it is larger than a thin cell.
-    heights = atoms.get_volume() / np.array([np.linalg.norm(np.cross(atoms.cell[(k + 1) % 3], atoms.cell[(k + 2) % 3]))
-                                             for k in range(3)])
-    copies = [int(np.ceil(0.5 * np.sqrt(3.0) * edge / h)) for h in heights]
-    shifts = np.array([[a, b, c] for a in range(-copies[0], copies[0] + 1) for b in range(-copies[1], copies[1] + 1)
-                       for c in range(-copies[2], copies[2] + 1)]) @ atoms.cell[:]
-    scaled = atoms.get_scaled_positions(wrap=False)
-    fractions = (scaled - scaled[centre] + 0.5) % 1.0 - 0.5
-    offsets = fractions @ atoms.cell[:]
-    every = (offsets[:, None, :] + shifts[None, :, :]).reshape(-1, 3)
-    numbers = np.repeat(atoms.numbers, len(shifts))
-    inside = ((every >= -0.5 * edge) & (every < 0.5 * edge)).all(axis=1)
-    order = np.argsort((every[inside] ** 2).sum(axis=1), kind="stable")
-    small = Atoms(numbers[inside][order], positions=every[inside][order] + 0.5 * edge, cell=[edge] * 3, pbc=True)
+    rng = np.random.default_rng(centre)
+    best: tuple[float, Atoms, float] | None = None
+    for _ in range(300):
+        edges, low = edge * rng.uniform(0.88, 1.12, 3), -edge * rng.uniform(0.38, 0.62, 3)
+        inside = ((offsets >= low) & (offsets < low + edges)).all(axis=1)
+        z, direct = numbers[inside], offsets[inside][:, None] - offsets[inside][None]
+        nearest = direct - edges * np.round(direct / edges)
+        seam = (nearest != direct).any(axis=2)
+        limit = _seam_A(z[:, None], z[None, :])
+        overlap = np.maximum(limit - np.linalg.norm(nearest, axis=2), 0.0)[seam].sum()
+        cost = float(overlap) / n_atoms + abs(np.log(len(z) / edges.prod() / density))
+        if best is None or cost < best[0]:
+            box = Atoms(z, positions=offsets[inside] - low, cell=edges, pbc=True)
+            best = cost, box, float(np.minimum(-low, low + edges).min())
+    assert best is not None
+    small, to_face = best[1], best[2]
     before = small.get_positions()
-    inner = ((before - 0.5 * edge) ** 2).sum(axis=1) < (0.3 * edge) ** 2
-    limits = np.array([[_seam_A(a, b, shortest_A) for b in small.numbers] for a in small.numbers])
+    reach = np.linalg.norm(before - before[0], axis=1)
+    inner = reach < 0.3 * edge
+    limits = _seam_A(small.numbers[:, None], small.numbers[None, :])
     limits[np.ix_(inner, inner)] = 0.0  # what made the guard fire is what has to be labelled
     separate(small, limits, steps=200)
     moved = np.linalg.norm(small.positions - before, axis=1) > 1e-3
-    reach = np.linalg.norm(before - 0.5 * edge, axis=1)
-    small.info["kept_within_A"] = round(float(reach[moved].min()) if moved.any() else 0.5 * edge, 3)
+    small.info["kept_within_A"] = round(min(to_face, float(reach[moved].min(initial=to_face))), 3)
     return small
 
 
-def _seam_A(a: int, b: int, shortest_A: float) -> float:
-    return shortest_A if a == b == 1 else 0.7 * float(covalent_radii[a] + covalent_radii[b])
+def _around(atoms: Atoms, centre: int, reach_A: float) -> tuple[np.ndarray, np.ndarray]:
+    """Offsets (m, 3) from atom `centre` and numbers (m,) of all atoms, images too, within `reach_A`; nearest first."""
+    inverse = np.linalg.inv(atoms.cell[:])
+    copies = [int(np.ceil(reach_A * np.linalg.norm(inverse[:, k]))) for k in range(3)]
+    shifts = np.stack(np.meshgrid(*[np.arange(-n, n + 1) for n in copies], indexing="ij"), axis=-1).reshape(-1, 3)
+    scaled = atoms.get_scaled_positions(wrap=False)
+    nearest = (scaled - scaled[centre] + 0.5) % 1.0 - 0.5
+    offsets = ((nearest[:, None, :] + shifts[None, :, :]) @ atoms.cell[:]).reshape(-1, 3)
+    distance = np.linalg.norm(offsets, axis=1)
+    order = np.argsort(distance, kind="stable")
+    order = order[distance[order] < reach_A]
+    return offsets[order], np.repeat(atoms.numbers, len(shifts))[order]
+
+
+def _seam_A(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Distances at which atoms that new boundaries have brought together may stay."""
+    radii = 0.75 * (covalent_radii[a] + covalent_radii[b])
+    return np.where((a == 1) & (b == 1), 0.75, radii)

@@ -73,7 +73,7 @@ def restricted_cell(cell: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Raises InputError for a left-handed or flat cell.
     """
     cell = np.asarray(cell, dtype=float)
-    if not np.linalg.det(cell) > 1e-6:
+    if not (np.isfinite(cell).all() and np.linalg.det(cell) > 1e-6):
         raise InputError("cell is left-handed or flat: give three lattice vectors that form a right-handed cell")
     q, r = np.linalg.qr(cell.T)  # cell = r.T @ q.T, r.T lower triangular up to signs
     signs = np.sign(np.diag(r))

@@ -114,24 +114,29 @@ def _run(stage: Stage, folder: Path, ranks: int, progress: Progress | None, keep
         write_data(folder / "data.lmp", stage.atoms, stage.pair)
         write_text(folder / script, _script(stage))
     start = time.monotonic()
+    moving = bool(saved)
 
     def on_line(line: str) -> None:
-        if line.startswith("MEGABAR-CHECKPOINT"):
+        nonlocal moving
+        if line.startswith(START_MARK):
+            moving = True
+        elif line.startswith("MEGABAR-CHECKPOINT"):
             write_json(clock, {"wall_time_s": round(before + time.monotonic() - start, 3)})
             for step in _checkpoints(folder)[:-1]:
                 (folder / f"checkpoint.{step}.restart").unlink(missing_ok=True)
-        elif progress is not None and (values := parse_thermo(line)) is not None:
+        elif progress is not None and moving and (values := parse_thermo(line)) is not None:
             progress(thermo_point(values))
 
     try:
         lines = run_lammps(folder, script, ranks, on_line, keep_open)
     except RunError as error:
         if any(word in str(error) for word in _BLOWN_UP):
-            _stopped(stage, folder, "explosion", 0.0, str(error))
+            steps = read_thermo(folder / "lammps.out")["step"]
+            _stopped(stage, folder, "explosion", int(steps[-1]) if len(steps) else 0, 0.0, str(error))
         raise
     fired = next(halts(lines), None)
     if fired is not None:
-        _stopped(stage, folder, fired[0].removeprefix("guard_"), fired[2], "")
+        _stopped(stage, folder, fired[0].removeprefix("guard_"), fired[1], fired[2], "")
     wall = before + time.monotonic() - start
     write_json(folder / "done.json", {
         "steps": stage.steps, "wall_time_s": round(wall, 3),
@@ -199,28 +204,33 @@ def cut_trajectory(path: str | Path, step: int) -> None:
         return
     with path.open("r+b") as handle:
         with mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as text:
-            end = len(text)
-            while (header := text.rfind(b"ITEM: TIMESTEP\n", 0, end)) >= 0:
-                number = text[header + 15:header + 40].split(b"\n")[0]
-                whole = number.isdigit() and text.find(b"\n", header + 15) >= 0
-                if whole and int(number) < step:
+            end, header = 0, text.rfind(_STEP)
+            while header >= 0:
+                number = text[header + len(_STEP):header + len(_STEP) + 24].split(b"\n")[0]
+                if number.isdigit() and int(number) < step and (found := _frame_end(text, header)) is not None:
+                    end = found
                     break
-                end = _frame_start(text, header)
-            if header < 0:
-                end = 0
+                header = text.rfind(_STEP, 0, header)
         handle.truncate(end)
 
 
-def _frame_start(text: Any, header: int) -> int:
-    """Offset of the first header line of the frame whose TIMESTEP line is at `header`: TIME and UNITS come before."""
-    for item in (b"ITEM: TIME\n", b"ITEM: UNITS\n"):
-        before = text.rfind(item, max(0, header - 80), header)
-        if before >= 0 and text[before:header].count(b"\n") == 2:
-            header = before
-    return header
+_STEP, _COUNT, _ATOMS = b"ITEM: TIMESTEP\n", b"ITEM: NUMBER OF ATOMS\n", b"ITEM: ATOMS "
 
 
-def _stopped(stage: Stage, folder: Path, guard: str, value: float, detail: str) -> None:
+def _frame_end(text: Any, header: int) -> int | None:
+    """Offset behind the frame whose TIMESTEP line is at `header`; None when the file ends before it does."""
+    count, atoms = text.find(_COUNT, header), text.find(_ATOMS, header)
+    if count < 0 or atoms < count:
+        return None
+    end = atoms
+    for _ in range(int(text[count + len(_COUNT):count + len(_COUNT) + 24].split(b"\n")[0]) + 1):
+        end = text.find(b"\n", end) + 1
+        if end == 0:
+            return None
+    return end
+
+
+def _stopped(stage: Stage, folder: Path, guard: str, step: int, value: float, detail: str) -> None:
     """Name what happened, leave the cells ready to label, remember it, and raise GuardFired."""
     last = [guarding.frame_atoms(frame) for frame in _last_frames(folder / "trajectory.dump", 3)]
     end = folder / "final.dump"
@@ -243,17 +253,11 @@ def _stopped(stage: Stage, folder: Path, guard: str, value: float, detail: str) 
     if small:
         write_frames(folder / "guard_to_label.extxyz", small)
     cells = folder / ("guard_to_label.extxyz" if small else "guard_frames.extxyz")
-    step = _steps(folder)
-    message = (f"{folder.name}: the {guard} guard stopped the run at {step * stage.timestep_fs * 1e-3:.3f} ps: {reason}; "
-               f"label {cells} and train again")
+    message = (f"{folder.name}: the {guard} guard stopped the run at {step * stage.timestep_fs * 1e-3:.3f} ps: "
+               f"{reason}; label {cells} and train again")
     write_json(folder / "guard.json", {"message": message, "guard": guard, "atoms": [i + 1 for i in found.atoms],
                                        "reason": reason, "step": step})
     raise GuardFired(message)
-
-
-def _steps(folder: Path) -> int:
-    steps = read_thermo(folder / "lammps.out")["step"]
-    return int(steps[-1]) if len(steps) else 0
 
 
 def _last_frames(path: Path, count: int) -> list[Any]:

@@ -20,11 +20,9 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from pydantic import Field, field_validator
 
 from megabar.campaign.files import file_hash, read_yaml, write_csv, write_json, write_yaml
 from megabar.campaign.record import RunRecord
-from megabar.campaign.settings import Settings
 from megabar.dynamics import protocols
 from megabar.dynamics.guards import Guards
 from megabar.dynamics.lammps import PairStyle, lammps_command, read_thermo
@@ -41,6 +39,7 @@ from megabar.reaction.build import (
     join,
     open_slab,
 )
+from megabar.reaction.settings import ReactSettings
 from megabar.units import parse_pressure_GPa, parse_temperature_K, parse_time_ps
 
 CITATIONS = (
@@ -52,33 +51,6 @@ SECONDS_PER_ATOM_STEP = 4e-5
 """One core, NEP4 at the density of hydrogen at 40 GPa: for the estimate of a dry run only."""
 _NOT_IDENTITY = {"ranks"}
 """Settings that may change between a run and its resumption."""
-
-
-class ReactSettings(Settings):
-    """Settings of `megabar react`."""
-
-    formula: str = Field(description="The hydride, like CaH2.")
-    with_: str = Field("H2", alias="with", description="What it reacts with: H2.")
-    pressure: str = Field(description="Pressure with its unit, like 40 GPa.")
-    temperature: str = Field(description="Temperature with its unit, like 1200 C.")
-    time: str = Field(description="Length of the reaction stage with its unit, like 20 ps.")
-    potential: str | None = Field(None, description="Name of a shipped potential, or a folder; default: METAL-H.")
-    phase: str | None = Field(None, description="Prototype of the hydride; default: the one known at this pressure.")
-    face: str | None = Field(None, description="Face of the slab, like 001r; default: the rectangular basal face.")
-    atoms: int = Field(600, ge=100, le=1_000_000, description="Number of atoms (or one more).")
-    h2_per_metal: float = Field(2.0, ge=0.3, le=20.0, description="H2 molecules per metal atom, roughly.")
-    equilibration: str = Field("1.5 ps", description="Length of the crystal and fluid stages; contact takes a third.")
-    timestep_fs: float = Field(0.5, ge=0.05, le=0.5, description="Time step; the H2 vibration takes 7.6 fs.")
-    frame_every_fs: float = Field(50.0, ge=1.0, le=10_000.0, description="Time between frames of the trajectory.")
-    seed: int = Field(0, ge=0, le=1_000_000, description="Seed of velocities and of the fluid.")
-    ranks: int = Field(1, ge=1, le=4096, description="MPI processes.")
-
-    @field_validator("with_")
-    @classmethod
-    def _hydrogen(cls, value: str) -> str:
-        if value != "H2":
-            raise ValueError("only H2 can be reacted with: write H2")
-        return value
 
 
 @dataclass(frozen=True)
@@ -215,8 +187,8 @@ class ReactionResult:
         right.set_ylabel("temperature (K)", color="tab:red")
 
 
-def react(settings: ReactSettings, out: str | Path, report: Callable[[RunProgress], None] | None = None
-          ) -> ReactionResult:
+def run_reaction(settings: ReactSettings, out: str | Path,
+                 report: Callable[[RunProgress], None] | None = None) -> ReactionResult:
     """Run the reaction in the folder `out`, resume it, or read its result.
 
     Raises InputError before anything is written, also for a folder that holds a run with other settings; GuardFired
@@ -250,7 +222,7 @@ def _check_folder(plan: ReactionPlan, out: Path) -> None:
     for name, value in plan.identity().items():
         before = stored.get(name) if isinstance(stored, dict) else None
         if before != value:
-            raise InputError(f"{out}: holds a run with {name.rstrip('_')} {before!r}, not {value!r}; "
+            raise InputError(f"{out}: holds a run with {name} {before!r}, not {value!r}; "
                              "give another --out, or the same settings to go on")
 
 
@@ -358,10 +330,11 @@ class _Meter:
 
     def __call__(self, point: Mapping[str, float]) -> None:
         now, plan = time.monotonic(), self.plan
-        if self.first is None or point["step"] <= self.first[1]:
+        if self.first is None:
             self.first = now, point["step"]
+        if point["step"] <= self.first[1] or now <= self.first[0]:
             return
-        speed = (point["step"] - self.first[1]) / max(now - self.first[0], 1e-9)
+        speed = (point["step"] - self.first[1]) / (now - self.first[0])
         work = plan.work()
         later = sum(work[s] for s in STAGES[STAGES.index(self.stage) + 1:])
         left = (plan.steps(self.stage) - point["step"] + later / plan.atoms(self.stage)) / speed

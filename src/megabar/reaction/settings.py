@@ -1,0 +1,34 @@
+"""Settings of `megabar react`; kept apart so that reading them loads nothing heavy."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+
+from megabar.campaign.settings import Settings
+
+
+class ReactSettings(Settings):
+    """Settings of `megabar react`."""
+
+    formula: str = Field(description="The hydride, like CaH2.")
+    reactant: str = Field("H2", description="What it reacts with: H2.")
+    pressure: str = Field(description="Pressure with its unit, like 40 GPa.")
+    temperature: str = Field(description="Temperature with its unit, like 1200 C.")
+    time: str = Field(description="Length of the reaction stage with its unit, like 20 ps.")
+    potential: str | None = Field(None, description="Name of a shipped potential, or a folder; default: METAL-H.")
+    phase: str | None = Field(None, description="Prototype of the hydride; default: the one known at this pressure.")
+    face: str | None = Field(None, description="Face of the slab, like 001r; default: the rectangular basal face.")
+    atoms: int = Field(600, ge=100, le=1_000_000, description="Number of atoms (or one more).")
+    h2_per_metal: float = Field(2.0, ge=0.3, le=20.0, description="H2 molecules per metal atom, roughly.")
+    equilibration: str = Field("1.5 ps", description="Length of the crystal and fluid stages; contact takes a third.")
+    timestep_fs: float = Field(0.5, ge=0.05, le=0.5, description="Time step; the H2 vibration takes 7.6 fs.")
+    frame_every_fs: float = Field(50.0, ge=1.0, le=10_000.0, description="Time between frames of the trajectory.")
+    seed: int = Field(0, ge=0, le=1_000_000, description="Seed of velocities and of the fluid.")
+    ranks: int = Field(1, ge=1, le=4096, description="MPI processes.")
+
+    @field_validator("reactant")
+    @classmethod
+    def _hydrogen(cls, value: str) -> str:
+        if value != "H2":
+            raise ValueError("a hydride reacts with H2 here: write H2")
+        return value
