@@ -1,0 +1,250 @@
+"""Figures of a reaction. Colours: Okabe and Ito's eight and the viridis family, which everybody can tell apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from megabar.campaign.files import atomic_path
+from megabar.reaction import speciation as spec
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from megabar.reaction.layers import Layers
+    from megabar.reaction.results import ReactionAnalysis
+    from megabar.reaction.speciation import Speciation
+    from megabar.reaction.uptake import Profiles, Uptake
+
+BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
+    "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
+"""Okabe and Ito, Color Universal Design (2008)."""
+GREY = "#8A8A8A"
+SPECIES_COLOURS = (SKY, VERMILION, GREEN, PURPLE, GREY)
+WIDTH_IN = 7.0
+DPI = 200
+
+_STYLE: dict[Any, Any] = {
+    "font.size": 9.0, "axes.labelsize": 10.0, "axes.titlesize": 10.0, "legend.fontsize": 8.5, "xtick.labelsize": 9.0,
+    "ytick.labelsize": 9.0, "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.8,
+    "lines.linewidth": 1.5, "legend.frameon": False, "mathtext.default": "regular", "image.interpolation": "nearest",
+}
+
+
+@contextmanager
+def figure(width_in: float = WIDTH_IN, height_in: float = 3.4) -> Iterator[Figure]:
+    """A figure in the house style, with constrained layout and no global state."""
+    import matplotlib
+    from matplotlib.figure import Figure as NewFigure
+
+    with matplotlib.rc_context(_STYLE):
+        yield NewFigure(figsize=(width_in, height_in), layout="constrained")
+
+
+def save(fig: Figure, path: Path) -> Path:
+    with atomic_path(path) as temporary:
+        fig.savefig(temporary, dpi=DPI)
+    return path
+
+
+def save_figures(result: ReactionAnalysis, out: Path) -> list[Path]:
+    """All figures that the result has data for, in the folder `out`."""
+    from megabar.reaction.snapshots import draw_snapshots
+
+    made: list[Path] = []
+
+    def one(name: str, draw: Callable[[Axes], Any], height_in: float = 3.4) -> None:
+        with figure(height_in=height_in) as fig:
+            draw(fig.add_subplot())
+            made.append(save(fig, out / name))
+
+    one("speciation.png", lambda ax: plot_species(ax, result.speciation))
+    if result.speciation.length_free.any() or result.speciation.length_absorbed.any():
+        one("hh_lengths.png", lambda ax: plot_lengths(ax, result.speciation), 3.0)
+    if result.speciation.lifetimes.any():
+        one("h2_lifetimes.png", lambda ax: plot_lifetimes(ax, result.speciation), 3.0)
+    if result.uptake is not None:
+        uptake = result.uptake
+        one("uptake.png", lambda ax: plot_uptake(ax, uptake))
+    if result.profiles is not None:
+        profiles = result.profiles
+        with figure(height_in=1.2 + 1.15 * len(profiles.parts())) as fig:
+            plot_profiles(fig.add_subplot(), profiles)
+            made.append(save(fig, out / "profiles.png"))
+    if result.layers is not None:
+        layers = result.layers
+        with figure(height_in=5.2) as fig:
+            plot_layers(tuple(fig.subplots(2, 1, sharex=True)), layers)
+            made.append(save(fig, out / "layers.png"))
+        if result.normal is not None:
+            one("surface_melting.png", lambda ax: plot_melting(ax, layers))
+    if result.snapshots and result.normal is not None:
+        with figure(*_snapshot_size(result)) as fig:
+            draw_snapshots(fig, result.snapshots)
+            made.append(save(fig, out / "snapshots.png"))
+    return made
+
+
+def _snapshot_size(result: ReactionAnalysis) -> tuple[float, float]:
+    shot = result.snapshots[0]
+    wide = float(np.linalg.norm(shot.cell_A[(shot.axis + 1) % 3]))
+    high = float(1.0 / np.linalg.norm(np.linalg.inv(shot.cell_A)[:, shot.axis]))
+    panel = 1.5
+    return panel * len(result.snapshots) + 1.3, min(9.0, max(3.0, panel * high / wide + 0.9))
+
+
+def plot_uptake(ax: Axes, uptake: Uptake) -> None:
+    """H per metal in the region, of each half, and how it is held."""
+    time = uptake.time_ps
+    ax.plot(time, uptake.h_per_metal, color=BLACK, lw=2.2, label="H in the hydride", zorder=3)
+    ax.plot(time, uptake.h_per_metal_lower, color=BLUE, lw=1.0, label="lower half")
+    ax.plot(time, uptake.h_per_metal_upper, color=ORANGE, lw=1.0, label="upper half")
+    ax.plot(time, 2.0 * uptake.absorbed_h2_per_metal, color=VERMILION, ls="--", label="as absorbed H$_2$")
+    ax.plot(time, uptake.hydridic_per_metal, color=GREEN, ls="-.", label="as hydridic H")
+    ax.set(xlabel="time (ps)", ylabel="H per metal atom", ylim=(0, None), xlim=_span(time))
+    for level in (2, 4, 6):
+        if level < ax.get_ylim()[1]:
+            ax.axhline(level, color=GREY, lw=0.6, ls=":", zorder=0)
+    _legend(ax)
+
+
+def plot_species(ax: Axes, species: Speciation) -> None:
+    """Share of the hydrogen in each species, stacked."""
+    total = np.maximum(species.counts.sum(axis=1), 1)
+    shares = species.counts / total[:, None]
+    time = species.time_ps
+    if len(time) == 1:
+        ax.bar(range(len(spec.SPECIES)), shares[0], color=SPECIES_COLOURS)
+        ax.set_xticks(range(len(spec.SPECIES)), spec.SPECIES)
+        ax.set(ylabel="share of all H", ylim=(0, 1))
+        return
+    ax.stackplot(time, shares.T, colors=SPECIES_COLOURS, labels=_labels(spec.SPECIES), lw=0)
+    ax.set(xlabel="time (ps)", ylabel="share of all H", ylim=(0, 1), xlim=_span(time))
+    _legend(ax)
+
+
+def plot_lengths(ax: Axes, species: Speciation) -> None:
+    """Distribution of H-H distances below 1.2 A, outside and inside the hydride."""
+    width = species.length_A[1] - species.length_A[0]
+    for values, colour, label in ((species.length_free, SKY, "outside"), (species.length_absorbed, VERMILION,
+                                                                           "in the hydride")):
+        if values.any():
+            ax.stairs(values / (values.sum() * width), np.append(species.length_A - width / 2,
+                                                                species.length_A[-1] + width / 2),
+                      color=colour, lw=1.6, label=label)
+    ax.axvline(spec.BOND_A, color=GREY, lw=0.8, ls=":")
+    ax.set(xlabel="H–H distance (Å)", ylabel="density (1/Å)", xlim=(0.5, spec.HYDRIDIC_A), ylim=(0, None))
+    _legend(ax)
+
+
+def plot_lifetimes(ax: Axes, species: Speciation) -> None:
+    """Units that were seen to begin and to end, by lifetime."""
+    edges = species.lifetime_edges_ps.copy()
+    edges[0] = edges[1] / 10 ** (1 / 8)
+    seen = np.flatnonzero(species.lifetimes)
+    low, high = seen[0], seen[-1] + 1
+    ax.stairs(species.lifetimes[low:high], edges[low:high + 1], color=VERMILION, fill=True, alpha=0.8)
+    ax.set(xscale="log", xlabel="lifetime of an H$_2$ unit (ps)", ylabel="units", ylim=(0, None))
+
+
+def plot_profiles(ax: Axes, profiles: Profiles) -> None:
+    """Metal and hydrogen densities along the normal, parts of the run below one another from early to late."""
+    parts = profiles.parts()
+    top = max(float(max(hydrogen.max(), metal.max())) for _, _, metal, hydrogen in parts)
+    step = 1.08 * top
+    for k, (start, stop, metal, hydrogen) in enumerate(parts):
+        base = step * (len(parts) - 1 - k)
+        ax.axhline(base, color=GREY, lw=0.5)
+        ax.plot(profiles.z_A, base + hydrogen, color=BLUE, lw=1.0, label="hydrogen" if k == 0 else None)
+        ax.fill_between(profiles.z_A, base, base + metal, color=ORANGE, alpha=0.9, lw=0,
+                        label="metal" if k == 0 else None)
+        rows = (profiles.time_ps >= start) & (profiles.time_ps <= stop)
+        for face in (profiles.lower_face_A, profiles.upper_face_A):
+            ax.plot([face[rows].mean()] * 2, [base, base + 0.97 * top], color=BLACK, lw=0.9, ls="--",
+                    label="faces" if k == 0 and face is profiles.lower_face_A else None)
+        ax.annotate(f"{start:.1f}–{stop:.1f} ps", (1.0, base + 0.5 * top), xycoords=("axes fraction", "data"),
+                    xytext=(4, 0), textcoords="offset points", ha="left", va="center", fontsize=8.5)
+    tick = _round_down(0.8 * top)
+    marks = [(step * k + t, f"{t:g}") for k in range(len(parts)) for t in (0.0, tick)]
+    ax.set_yticks([m[0] for m in marks], [m[1] for m in marks])
+    ax.set(xlabel="distance from the slab's centre (Å)", ylabel="number density (1/Å$^3$)", ylim=(0, step * len(parts)),
+           xlim=(profiles.z_A[0], profiles.z_A[-1]))
+    _legend(ax, above=True)
+
+
+def plot_layers(axes: tuple[Axes, Axes], layers: Layers) -> None:
+    """Maps of time and layer: order of the metal above, its in-plane mobility below; the lines bound the liquid."""
+    from matplotlib.colors import LogNorm, TwoSlopeNorm
+
+    from megabar.reaction.layers import ORDER_LIMIT
+
+    time, count = layers.time_ps, layers.order.shape[1]
+    edges = _edges(time)
+    top, bottom = axes
+    grid = np.arange(count + 1) + 0.5
+    drawn = top.pcolormesh(edges, grid, layers.order.T, cmap="viridis",
+                           norm=TwoSlopeNorm(ORDER_LIMIT, 0.1, 0.56), rasterized=True)
+    bar = top.figure.colorbar(drawn, ax=top, pad=0.01)
+    bar.set_label(r"order $\overline{q}_6$")
+    bar.set_ticks([0.1, 0.2, ORDER_LIMIT, 0.45, 0.55])
+    limit = layers.msd_limit_A2
+    known = layers.msd_in_plane_A2[np.isfinite(layers.msd_in_plane_A2)]
+    if len(known) and np.isfinite(limit):
+        drawn = bottom.pcolormesh(edges, grid, np.maximum(layers.msd_in_plane_A2, 1e-3).T, cmap="cividis",
+                                  norm=LogNorm(limit / 10, limit * 10), rasterized=True)
+        bar = bottom.figure.colorbar(drawn, ax=bottom, pad=0.01, extend="both")
+        bar.set_label(f"in-plane MSD in {layers.lag_ps:g} ps (Å$^2$)")
+        bar.ax.axhline(limit, color="white", lw=1.5)
+    else:
+        bottom.text(0.5, 0.5, f"shorter than the lag of {layers.lag_ps:g} ps", transform=bottom.transAxes, ha="center")
+    for ax, depth in ((top, layers.liquid_by_order), (bottom, layers.liquid_by_mobility)):
+        if count > 1:
+            for k, sign in ((0, 1.0), (1, -1.0)):
+                place = (0.5 if k == 0 else count + 0.5) + sign * depth[:, k]
+                shown = np.where(depth[:, k] > 0, place, np.nan)
+                ax.step(time, shown, where="mid", color="white", lw=2.6)
+                ax.step(time, shown, where="mid", color=VERMILION, lw=1.4)
+        ax.set(ylabel="layer", ylim=(0.5, count + 0.5), xlim=(edges[0], edges[-1]))
+    bottom.set_xlabel("time (ps)")
+
+
+def plot_melting(ax: Axes, layers: Layers) -> None:
+    """Thickness of the molten surface on each face, by order and by mobility."""
+    for k, (face, colour) in enumerate((("lower face", BLUE), ("upper face", ORANGE))):
+        ax.plot(layers.time_ps, layers.liquid_by_order_A[:, k], color=colour, label=f"{face}, disordered")
+        ax.plot(layers.time_ps, layers.liquid_by_mobility_A[:, k], color=colour, ls="--", label=f"{face}, mobile")
+    ax.set(xlabel="time (ps)", ylabel="thickness (Å)", xlim=_span(layers.time_ps))
+    ax.set_ylim(-0.02 * max(ax.get_ylim()[1], 5.0), max(ax.get_ylim()[1], 5.0))
+    _legend(ax)
+
+
+def _legend(ax: Axes, above: bool = False) -> None:
+    if above:
+        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4)
+    else:
+        ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+
+
+def _labels(names: tuple[str, ...]) -> list[str]:
+    return [name.replace("H2", "H$_2$").replace("H3", "H$_3$") for name in names]
+
+
+def _span(time: np.ndarray) -> tuple[float, float]:
+    return (float(time[0]), float(time[-1])) if time[-1] > time[0] else (float(time[0]) - 0.5, float(time[0]) + 0.5)
+
+
+def _edges(time: np.ndarray) -> np.ndarray:
+    if len(time) == 1:
+        return np.array([time[0] - 0.5, time[0] + 0.5])
+    middle = 0.5 * (time[1:] + time[:-1])
+    return np.concatenate([[2 * time[0] - middle[0]], middle, [2 * time[-1] - middle[-1]]])
+
+
+def _round_down(value: float) -> float:
+    scale = 10.0 ** np.floor(np.log10(value))
+    return float(scale * max(k for k in (1, 2, 5) if k * scale <= value * (1 + 1e-12)))
