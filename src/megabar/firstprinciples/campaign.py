@@ -21,16 +21,6 @@ from megabar.firstprinciples.levels import level
 _SAVE_EVERY_S = 120.0
 
 
-def estimated_cpu_s(atoms: Atoms) -> float:
-    """Rough cost of a label on one core: 1.6 s per atom and irreducible k-point pair, never below 5 s.
-
-    Set on PBE cells of 4 to 36 atoms, where it is right within a factor of two.
-    """
-    mesh = level("pbe-gpaw-1").k_mesh(atoms)
-    k_points = max(1.0, mesh[0] * mesh[1] * mesh[2] / 2.0)
-    return 5.0 + 0.012 * len(atoms) * atoms.get_volume() * k_points**0.5
-
-
 class LabelCampaign:
     """Labels of `cells` at a level, through the task store, into `target`."""
 
@@ -44,19 +34,19 @@ class LabelCampaign:
         self._by_hash = {labels.label_task(atoms, level_id).hash: atoms for atoms in self.cells}
 
     def _open_cells(self) -> list[Atoms]:
-        """Cells without a stored outcome, in the order of their hash."""
+        """Cells without a stored outcome, cheapest first."""
         open_cells = []
         for key in sorted(self._by_hash):
             task = labels.label_task(self._by_hash[key], self.level.id)
             failed = self.store.failure(task) is not None and not self.retry_failed
             if self.store.result(task) is None and not failed:
                 open_cells.append(self._by_hash[key])
-        return open_cells
+        return sorted(open_cells, key=lambda atoms: labels.estimated_cpu_s(atoms, self.level))
 
     def dry_run(self) -> dict[str, Any]:
         """What would run and for how long; nothing is written."""
         open_cells = self._open_cells()[: self.limit]
-        hours = sum(estimated_cpu_s(atoms) for atoms in open_cells) / 3600.0 / self.jobs
+        hours = sum(labels.estimated_cpu_s(atoms, self.level) for atoms in open_cells) / 3600.0 / self.jobs
         return {"labels": len(self._by_hash) - len(open_cells), "failed": 0, "left": len(open_cells), "failures": {},
                 "estimated_hours": hours, "level": self.level.id}
 

@@ -125,8 +125,11 @@ def split_by_parent(frames: Sequence[LabelledFrame], validation_share: float,
     """
     rng = np.random.default_rng(seed)
     chosen: set[str] = set()
-    for kind in sorted({f.kind for f in frames}):
-        families = sorted({f.parent for f in frames if f.kind == kind})
+    home: dict[str, str] = {}  # a family that spans kinds is drawn with the first of them
+    for frame in frames:
+        home.setdefault(frame.parent, frame.kind)
+    for kind in sorted(set(home.values())):
+        families = sorted(parent for parent, first in home.items() if first == kind)
         take = int(round(validation_share * len(families)))
         if len(families) >= 4:
             take = max(take, 1)

@@ -1,0 +1,175 @@
+"""Training and evaluation on labels whose truth is known: a Morse-like pair potential stands in for DFT."""
+
+import json
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.calculators.calculator import Calculator, all_changes
+from ase.neighborlist import neighbor_list
+
+from megabar.campaign.files import read_yaml
+from megabar.cli.main import main
+from megabar.crystals.files import write_frames
+from megabar.crystals.packing import random_hydride
+from megabar.errors import InputError
+from megabar.potential.dataset import read_dataset
+from megabar.potential.evaluation import evaluate
+from megabar.testing import check_backend
+
+
+class Pairs(Calculator):
+    """Smooth repulsion exp(-r) between all atoms within 5 A, plus -2 eV per H and +1 eV per Ca."""
+
+    implemented_properties = ["energy", "free_energy", "forces", "stress"]
+
+    def calculate(self, atoms=None, properties=None, system_changes=all_changes):
+        super().calculate(atoms, properties, system_changes)
+        i, j, d, vector = neighbor_list("ijdD", self.atoms, 5.0)
+        window = (1 - (d / 5.0) ** 2) ** 3
+        energy = 0.5 * np.sum(6.0 * np.exp(-1.5 * d) * window)
+        slope = 6.0 * np.exp(-1.5 * d) * (-1.5 * window - 6 * d / 25.0 * (1 - (d / 5.0) ** 2) ** 2)
+        pair = (slope / d)[:, None] * vector
+        forces = np.zeros((len(self.atoms), 3))
+        np.add.at(forces, i, pair)
+        stress = 0.5 * np.einsum("na,nb->ab", pair, vector) / self.atoms.get_volume()
+        energy += float(np.where(self.atoms.numbers == 1, -2.0, 1.0).sum())
+        self.results = {"energy": energy, "free_energy": energy, "forces": forces, "stress": stress}
+
+
+def label(atoms, kind):
+    atoms.calc = Pairs()
+    energy, forces, stress = atoms.get_potential_energy(), atoms.get_forces(), atoms.get_stress(voigt=False)
+    frame = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
+    frame.info.update(REF_energy=energy, REF_stress=stress, kind=kind, level="toy")
+    frame.set_array("REF_forces", forces)
+    return frame
+
+
+@pytest.fixture(scope="module")
+def labelled_file(tmp_path_factory):
+    rng = np.random.default_rng(5)
+    frames = []
+    for k in range(40):
+        n_metal = 1 + k % 2
+        atoms = random_hydride("Ca", n_metal, int(rng.integers(2, 5)) * n_metal, float(rng.uniform(10, 80)), rng,
+                               {"H-H": 1.0})
+        frames.append(label(atoms, "dense" if k % 2 else "loose"))
+    path = tmp_path_factory.mktemp("data") / "toy.extxyz"
+    write_frames(path, frames)
+    return path
+
+
+def test_the_toy_itself_keeps_the_contracts():
+    rng = np.random.default_rng(1)
+    cells = [random_hydride("Ca", 2, 6, pressure, rng, {"H-H": 1.0}) for pressure in (1.0, 200.0)]
+    check_backend(Pairs(), cells)
+
+
+def test_contracts_catch_a_wrong_sign_and_a_wrong_unit():
+    class Wrong(Pairs):
+        factor = -1.0
+
+        def calculate(self, *args, **kwargs):
+            super().calculate(*args, **kwargs)
+            self.results["stress"] = self.factor * self.results["stress"]
+
+    atoms = random_hydride("Ca", 2, 6, 50.0, np.random.default_rng(1), {"H-H": 1.0})
+    for factor in (-1.0, 0.1):
+        calculator = Wrong()
+        calculator.factor = factor
+        with pytest.raises(AssertionError, match="pressure"):
+            check_backend(calculator, [atoms])
+
+
+def test_evaluation_of_the_truth_is_zero_and_of_an_offset_is_the_offset(labelled_file):
+    class Offset(Pairs):
+        def calculate(self, *args, **kwargs):
+            super().calculate(*args, **kwargs)
+            n = len(self.atoms)
+            self.results["energy"] = self.results["free_energy"] = self.results["energy"] + 0.005 * n
+            self.results["forces"] = self.results["forces"] + 0.1
+            self.results["stress"] = self.results["stress"] + 1.0 / 160.2176634
+
+    frames = read_dataset([labelled_file])
+    truth = evaluate(Pairs(), frames)
+    assert set(truth.groups) == {"dense", "loose"}
+    assert truth.overall["force_rmse_eV_per_A"] < 1e-6 and truth.overall["energy_rmse_meV_per_atom"] < 1e-4
+    moved = evaluate(Offset(), frames)
+    for errors in (*moved.groups.values(), moved.overall):
+        assert errors["energy_rmse_meV_per_atom"] == pytest.approx(5.0, rel=1e-3)
+        assert errors["energy_mae_meV_per_atom"] == pytest.approx(5.0, rel=1e-3)
+        assert errors["force_rmse_eV_per_A"] == pytest.approx(0.1, rel=1e-3)
+        assert errors["stress_mae_GPa"] == pytest.approx(1.0, rel=1e-3)
+    assert sum(e["frames"] for e in moved.groups.values()) == moved.overall["frames"] == len(frames)
+
+
+def test_evaluation_needs_frames():
+    with pytest.raises(InputError, match="no labelled frames"):
+        evaluate(Pairs(), [])
+
+
+@pytest.mark.train
+def test_train_then_evaluate(tmp_path, labelled_file, capsys):
+    """A smooth pair potential is learnt to well below its own scatter in some seconds; energies come out absolute."""
+    from megabar.potential.library import load
+
+    settings = tmp_path / "settings.yaml"
+    settings.write_text("epochs: 40\nneurons: 10\nn_max: [4, 3]\nbasis_size: [5, 5]\ncutoff_radial_A: 5.0\n"
+                        "validation_share: 0.2\nbatch: 4\n")
+    out = tmp_path / "toy"
+    assert main(["train", str(labelled_file), "--out", str(out), "--config", str(settings), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    frames = read_dataset([labelled_file])
+    spread = np.std(np.concatenate([f.forces_eV_per_A.ravel() for f in frames]))
+    held = result["validation"]["overall"]
+    assert held["force_rmse_eV_per_A"] < 0.25 * spread
+    assert held["energy_rmse_meV_per_atom"] < 50.0  # of 2 to 3 eV per atom between compositions
+    card = read_yaml(out / "card.yaml")
+    assert card["elements"] == ["H", "Ca"] and card["dataset"]["frames"] == 40
+    assert (out / "parity-validation" / "parity.png").stat().st_size > 10_000
+    assert main(["evaluate", str(labelled_file), "--potential", str(out), "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert set(again["groups"]) == {"dense", "loose"}
+    assert {"energy_rmse_meV_per_atom", "force_rmse_eV_per_A", "stress_rmse_GPa"} <= set(again["groups"]["dense"])
+    atoms = frames[0].atoms.copy()
+    check_backend(load(out).calculator(), [atoms], tolerance_GPa=0.01)
+
+
+def test_energy_shifts_live_in_the_file():
+    """The saturated neuron adds exactly the shift and leaves forces alone."""
+    from random_nep import random_model  # the kernel tests' generator
+
+    from megabar.potential.calculator import NEP
+    from megabar.potential.trainer import with_energy_shifts
+
+    model = random_model(0)
+    shifts = np.arange(1.0, len(model.elements) + 1.0)
+    atoms = random_hydride("Ca", 2, 5, 30.0, np.random.default_rng(2))
+    results = []
+    for m in (model, with_energy_shifts(model, shifts)):
+        atoms.calc = NEP(m)
+        results.append((atoms.get_potential_energy(), atoms.get_forces()))
+    expected = sum(shifts[model.elements.index(s)] for s in atoms.get_chemical_symbols())
+    assert results[1][0] - results[0][0] == pytest.approx(expected, abs=1e-9)
+    assert np.abs(results[1][1] - results[0][1]).max() < 1e-12
+
+
+@pytest.mark.parametrize("arguments, word", [
+    (["evaluate", "{data}", "--potential", "Ca-X"], "neither shipped"),
+    (["evaluate", "no.extxyz", "--potential", "{data}"], "Ca-H|neither|folder|no such file"),
+    (["train", "{bare}"], "no REF_energy"),
+    (["train", "{data}", "--config", "{typo}"], "did you mean 'epochs'"),
+])
+def test_bad_input(tmp_path, monkeypatch, labelled_file, capsys, arguments, word):
+    import re
+
+    monkeypatch.chdir(tmp_path)
+    write_frames("bare.extxyz", [Atoms("H2", positions=[[0, 0, 0], [0.75, 0, 0]], cell=[5] * 3, pbc=True)])
+    (tmp_path / "typo.yaml").write_text("epoch: 3\n")
+    names = {"data": labelled_file, "bare": "bare.extxyz", "typo": "typo.yaml"}
+    before = sorted(p.name for p in tmp_path.iterdir())
+    assert main([a.format(**names) for a in arguments]) == 2
+    error = capsys.readouterr().err
+    assert re.search(word, error) and error.count("\n") == 1
+    assert sorted(p.name for p in tmp_path.iterdir()) == before
