@@ -15,6 +15,7 @@ from megabar.dynamics import protocols
 from megabar.dynamics.guards import Guards
 from megabar.dynamics.lammps import PairStyle, lammps_command, parse_thermo, read_thermo, restricted_cell, write_data
 from megabar.dynamics.stage import Stage, run_stage
+from megabar.dynamics.trajectory import read_trajectory
 from megabar.errors import InputError, RunError
 from megabar.units import BOLTZMANN_EV_PER_K, EV_PER_A3_IN_GPA
 
@@ -144,12 +145,27 @@ def test_npt_reaches_pressure_temperature_and_equipartition(tmp_path):
     ratio = result.thermo["lx_A"] / result.thermo["ly_A"]
     np.testing.assert_allclose(ratio, ratio[0], rtol=1e-6)
     assert np.std(result.thermo["lz_A"] / result.thermo["lx_A"]) > 1e-4
-    from megabar.dynamics.trajectory import read_trajectory
-
     v = np.array([f.velocities_A_per_fs for f in read_trajectory(result.trajectory) if f.time_ps > 16.0]) / units.fs
     shares = 39.948 * (v**2).mean(axis=(0, 1)) / units.kB
     np.testing.assert_allclose(shares, 150.0, rtol=0.05)
     assert np.abs(v.mean(axis=1)).max() * units.fs < 1e-5  # no drift
+
+
+@pytest.mark.lammps
+def test_startup_heats_light_and_heavy_atoms_alike(tmp_path):
+    """Equipartition across a mass ratio of 40: a thermostat that shares forces among atoms alike fails by 10 %."""
+    atoms = bulk("Ar", "fcc", a=5.0, cubic=True) * (3, 3, 3)
+    atoms.symbols[::3] = "H"
+    pair = PairStyle(("Ar", "H"), ("pair_style lj/cut 6.0", f"pair_coeff * * {EPSILON} {SIGMA}"))
+    stage = Stage(atoms=atoms, pair=pair, ensemble=protocols.startup(200.0, 1.0, 1, "independent"), steps=20_000,
+                  timestep_fs=1.0, prepare=protocols.velocities(200.0, 1), guards=Guards(2000.0, 0.6), dump_every=40)
+    result = run_stage(stage, tmp_path)
+    v2 = np.array([(f.velocities_A_per_fs**2).mean(axis=1) for f in read_trajectory(result.trajectory)]) / units.fs**2
+    temperatures = v2 * atoms.get_masses() / units.kB
+    for element in ("H", "Ar"):
+        blocks = temperatures[51:, atoms.symbols == element].mean(axis=1).reshape(-1, 45).mean(axis=1)
+        assert abs(blocks.mean() - 200.0) < 4.0 * blocks.std(ddof=1) / np.sqrt(len(blocks)), element
+        assert blocks.std() < 15.0
 
 
 @pytest.mark.lammps

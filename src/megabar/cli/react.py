@@ -52,10 +52,10 @@ def react(
     with LiveLine() as line:
         result = run_reaction(settings, folder, line.show)
     summary = {**result.summary(), "out": str(folder)}
-    text = (f"{result.formula} + H2, {result.atoms} atoms, {result.time_ps:g} ps at "
-            f"{result.mean_pressure_GPa:.1f} GPa and {result.mean_temperature_K:.0f} K; "
-            f"{result.ns_per_day:.2f} ns/day\n{result.story}\nfigures: "
-            + " ".join(str(folder / name) for name in result.figures))
+    text = (f"{result.formula} + H2: {result.atoms} atoms, {result.time_ps:g} ps at {result.mean_pressure_GPa:.1f} GPa and "
+            f"{result.mean_temperature_K:.0f} K, {result.ns_per_day:.2f} ns/day\n"
+            + table(["", "start", "end"], result.overview) + "\nfigures:\n"
+            + "\n".join(f"  {folder / name}" for name in result.figures))
     emit(summary, json, text)
 
 

@@ -120,7 +120,7 @@ def neighbourhood(atoms: Atoms, centre: int, n_atoms: int = 36) -> Atoms:
     offsets, numbers = _around(atoms, centre, 1.2 * edge)
     density = len(atoms) / atoms.get_volume()
     rng = np.random.default_rng(centre)
-    best: tuple[float, Atoms, float] | None = None
+    best: tuple[float, Atoms, np.ndarray, float] | None = None
     for _ in range(300):
         edges, low = edge * rng.uniform(0.88, 1.12, 3), -edge * rng.uniform(0.38, 0.62, 3)
         inside = ((offsets >= low) & (offsets < low + edges)).all(axis=1)
@@ -128,21 +128,19 @@ def neighbourhood(atoms: Atoms, centre: int, n_atoms: int = 36) -> Atoms:
         nearest = direct - edges * np.round(direct / edges)
         seam = (nearest != direct).any(axis=2)
         limit = _seam_A(z[:, None], z[None, :])
-        overlap = np.maximum(limit - np.linalg.norm(nearest, axis=2), 0.0)[seam].sum()
+        limit = np.where(seam, limit, 0.0)  # pairs inside stay: what made the guard fire is what has to be labelled
+        overlap = np.maximum(limit - np.linalg.norm(nearest, axis=2), 0.0).sum()
         cost = float(overlap) / n_atoms + abs(np.log(len(z) / edges.prod() / density))
         if best is None or cost < best[0]:
             box = Atoms(z, positions=offsets[inside] - low, cell=edges, pbc=True)
-            best = cost, box, float(np.minimum(-low, low + edges).min())
+            best = cost, box, limit, float(np.minimum(-low, low + edges).min())
     assert best is not None
-    small, to_face = best[1], best[2]
+    _, small, limits, to_face = best
     before = small.get_positions()
-    reach = np.linalg.norm(before - before[0], axis=1)
-    inner = reach < 0.3 * edge
-    limits = _seam_A(small.numbers[:, None], small.numbers[None, :])
-    limits[np.ix_(inner, inner)] = 0.0  # what made the guard fire is what has to be labelled
     separate(small, limits, steps=200)
     moved = np.linalg.norm(small.positions - before, axis=1) > 1e-3
-    small.info["kept_within_A"] = round(min(to_face, float(reach[moved].min(initial=to_face))), 3)
+    reach = np.linalg.norm(before - before[0], axis=1)
+    small.info["kept_within_A"] = round(float(reach[moved].min(initial=to_face)), 3)
     return small
 
 

@@ -7,6 +7,7 @@ fixed-point reader; anything else through NumPy's C text reader.
 from __future__ import annotations
 
 import io
+import mmap
 import warnings
 import zlib
 from collections.abc import Iterator, Sequence
@@ -64,6 +65,23 @@ def read_trajectory(path: str | Path, timestep_fs: float | None = None,
     if not source.is_file():
         raise InputError(f"{source}: no such trajectory; give the path of a LAMMPS dump or extxyz file")
     return _checked(source, timestep_fs, elements)
+
+
+def last_frame(path: str | Path) -> Frame | None:
+    """The last whole frame of a LAMMPS text dump that is still being written (with times); None when there is none."""
+    source = Path(path)
+    if not source.is_file() or source.stat().st_size == 0:
+        return None
+    mark = b"ITEM: TIME\n"
+    with source.open("rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        start = text.rfind(mark)
+        while start >= 0:
+            tail = io.BytesIO(text[start:])
+            try:
+                return next(_dump_frames(tail.readline(), tail, source, None, None))
+            except (_Truncated, ValueError, StopIteration):
+                start = text.rfind(mark, 0, start)
+    return None
 
 
 def _checked(source: Path, timestep_fs: float | None, elements: Sequence[str] | None) -> Iterator[Frame]:

@@ -1,7 +1,7 @@
 """The reaction run: a slab of hydride beside fluid hydrogen at a pressure and a temperature, on LAMMPS.
 
-Stages, each a folder with its own checkpoints: `crystal` (the slab's crystal at P and T), `fluid` (H2 at P and T over the
-crystal's in-plane cell), `contact` (both joined, the slab held by springs while the seams close, so that nothing
+Stages, each a folder with its own checkpoints: `crystal` (the slab's crystal at P and T), `fluid` (H2 at P and T over
+the crystal's in-plane cell), `contact` (both joined, the slab held by springs while the seams close, so that nothing
 reacts early), `reaction` (free NPT, the normal stress apart from the in-plane one). The same call resumes a run that
 was killed and answers at once for one that has ended.
 """
@@ -14,19 +14,20 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 
-from megabar.campaign.files import file_hash, read_yaml, write_csv, write_json, write_yaml
+from megabar.campaign.files import atomic_path, file_hash, plain, read_yaml, write_csv, write_json, write_yaml
 from megabar.campaign.record import RunRecord
 from megabar.dynamics import protocols
 from megabar.dynamics.guards import Guards
 from megabar.dynamics.lammps import PairStyle, lammps_command, read_thermo
 from megabar.dynamics.stage import Stage, StageResult, run_stage
+from megabar.dynamics.trajectory import last_frame
 from megabar.errors import InputError
 from megabar.potential.library import Potential, load
 from megabar.reaction.build import (
@@ -70,7 +71,7 @@ class ReactionPlan:
         """Check `settings` against crystals, potentials and LAMMPS; InputError names what is wrong and the remedy."""
         pressure, temperature = parse_pressure_GPa(settings.pressure), parse_temperature_K(settings.temperature)
         if temperature <= 0:
-            raise InputError(f"temperature {settings.temperature!r}: nothing moves at absolute zero; give more than 0 K")
+            raise InputError(f"temperature {settings.temperature!r}: nothing moves there; give more than 0 K")
         times = parse_time_ps(settings.time), parse_time_ps(settings.equilibration)
         metal, h_per_metal = hydride(settings.formula)
         phase = choose_phase(metal, h_per_metal, pressure, settings.phase)
@@ -128,7 +129,11 @@ class RunProgress:
 
 @dataclass(frozen=True)
 class ReactionResult:
-    """What a run gave. Means are over the second half of the reaction stage; `analysis` are its numbers by name."""
+    """What a run gave. Means are over the second half of the reaction stage.
+
+    `analysis` are the numbers of the `ReactionAnalysis` by name, `overview` its table (quantity, start, end);
+    `trajectory` and `figures` are files in the run's folder, `thermo` columns of the reaction stage by name with unit.
+    """
 
     formula: str
     potential: str
@@ -147,31 +152,32 @@ class ReactionResult:
     wall_time_s: float
     trajectory: str
     analysis: Mapping[str, Any]
+    overview: tuple[list[Any], ...]
     figures: tuple[str, ...]
     thermo: Mapping[str, np.ndarray]
 
+    def summary(self) -> dict[str, Any]:
+        """Everything but the columns of `thermo`, for JSON."""
+        return plain({name: value for name, value in vars(self).items() if name != "thermo"})
+
     def save(self, folder: str | Path) -> None:
         """`result.json`, and `thermo.csv` with `thermo.png`, in `folder`."""
-        import matplotlib
         from matplotlib.figure import Figure
 
-        matplotlib.use("Agg")
         folder = Path(folder)
         write_csv(folder / "thermo.csv", {name: column.tolist() for name, column in self.thermo.items()})
         figure = Figure(figsize=(6.0, 4.0), layout="constrained")
         self.plot(figure.subplots())
-        from megabar.campaign.files import atomic_path
-
         with atomic_path(folder / "thermo.png") as temporary:
             figure.savefig(temporary, dpi=150)
-        write_json(folder / "result.json", {k: v for k, v in asdict(self).items() if k != "thermo"})
+        write_json(folder / "result.json", self.summary())
 
     @classmethod
     def load(cls, folder: str | Path) -> ReactionResult:
         """The result that `save` left in a run's folder."""
         folder = Path(folder)
         values = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-        return cls(**{**values, "figures": tuple(values["figures"])},
+        return cls(**{**values, "figures": tuple(values["figures"]), "overview": tuple(values["overview"])},
                    thermo=read_thermo(folder / "reaction" / "lammps.out"))
 
     def plot(self, ax: Any) -> None:
@@ -206,7 +212,7 @@ def run_reaction(settings: ReactSettings, out: str | Path,
         record.hashes["nep.txt"] = file_hash(out / "nep.txt")
         record.citations += [*CITATIONS, *plan.potential.card.get("citations", [])]
         result = _Run(plan, out, report, lock).run()
-        record.results = {k: v for k, v in asdict(result).items() if k != "thermo"}
+        record.results = result.summary()
         record.speed = {"ns_per_day": result.ns_per_day}
         result.save(out)
     return result
@@ -237,7 +243,7 @@ def _locked(out: Path) -> Iterator[int]:
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise InputError(f"{out}: another run is at work there; wait for it, or give another --out") from None
+                    raise InputError(f"{out}: another run is at work there; wait, or give another --out") from None
                 time.sleep(0.2)
         yield handle.fileno()
 
@@ -254,11 +260,10 @@ class _Run:
 
         crystal, perfect = self._crystal()
         fluid = self._fluid(crystal)
-        contact, n_slab = self._contact(crystal, perfect, fluid)
-        reaction = self._reaction(contact)
-        analysis = analyse(reaction.trajectory, self.out)
-        analysis.save(self.out)
+        reaction = self._reaction(self._contact(crystal, perfect, fluid))
         plan, thermo = self.plan, reaction.thermo
+        analysis = analyse(reaction.trajectory, normal="c", pressure_GPa=plan.pressure_GPa)
+        figures = [path.name for path in analysis.save(self.out) if path.suffix == ".png"]
         half = thermo["time_ps"] >= 0.5 * thermo["time_ps"][-1]
         return ReactionResult(
             formula=plan.settings.formula, potential=plan.potential.name, phase=plan.layout.phase,
@@ -268,7 +273,8 @@ class _Run:
             mean_pressure_normal_GPa=float(thermo["pressure_zz_GPa"][half].mean()),
             mean_temperature_K=float(thermo["temperature_K"][half].mean()), ns_per_day=reaction.ns_per_day,
             wall_time_s=reaction.wall_time_s, trajectory=str(reaction.trajectory.relative_to(self.out)),
-            analysis={}, figures=tuple(sorted(p.name for p in self.out.glob("*.png"))), thermo=thermo)
+            analysis=plain(analysis.summary()), overview=tuple(plain(analysis.table())),
+            figures=(*figures, "thermo.png"), thermo=thermo)
 
     def _crystal(self) -> tuple[Atoms, Atoms]:
         plan = self.plan
@@ -287,16 +293,16 @@ class _Run:
                              ensemble=protocols.startup(plan.temperature_K, plan.pressure_GPa, self._seed(4), "fixed"))
         return _at_mean_cell(result)
 
-    def _contact(self, crystal: Atoms, perfect: Atoms, fluid: Atoms) -> tuple[Atoms, int]:
+    def _contact(self, crystal: Atoms, perfect: Atoms, fluid: Atoms) -> Atoms:
         plan = self.plan
         fluid.set_cell(np.array([*crystal.cell[:2], fluid.cell[2]]), scale_atoms=True)  # the same up to rounding
         joined = join(open_slab(perfect, crystal), fluid)
-        result = self._stage("contact", joined, volume_change=0.3, groups={"slab": np.flatnonzero(joined.arrays["region"] == 0)},
-                             prepare=protocols.relax_positions("slab"),
-                             ensemble=[*protocols.startup(plan.temperature_K, plan.pressure_GPa, self._seed(5), "fixed"),
-                                       *protocols.held("slab")])
+        closing = protocols.startup(plan.temperature_K, plan.pressure_GPa, self._seed(5), "fixed")
+        result = self._stage("contact", joined, volume_change=0.3, prepare=protocols.relax_positions("slab"),
+                             ensemble=[*closing, *protocols.held("slab")],
+                             groups={"slab": np.flatnonzero(joined.arrays["region"] == 0)})
         result.atoms.wrap()
-        return result.atoms, len(crystal)
+        return result.atoms
 
     def _reaction(self, joined: Atoms) -> StageResult:
         plan = self.plan
@@ -325,23 +331,33 @@ class _Meter:
     """Turns thermo lines into live lines: speed since this process began the stage, time left over all stages."""
 
     def __init__(self, plan: ReactionPlan, stage: str, report: Callable[[RunProgress], None], out: Path) -> None:
-        self.plan, self.stage, self.report, self.out = plan, stage, report, out
+        self.plan, self.stage, self.report = plan, stage, report
+        self.trajectory = out / stage / "trajectory.dump" if stage == "reaction" else None
         self.first: tuple[float, float] | None = None
+        self.uptake: float | None = None
+        self.looked = float("-inf")
 
     def __call__(self, point: Mapping[str, float]) -> None:
-        now, plan = time.monotonic(), self.plan
+        from megabar.reaction.analysis import hydrogen_per_metal
+
+        now, plan, step = time.monotonic(), self.plan, point["step"]
         if self.first is None:
-            self.first = now, point["step"]
-        if point["step"] <= self.first[1] or now <= self.first[0]:
+            self.first = now, step
+        if step <= self.first[1] or now <= self.first[0]:
             return
-        speed = (point["step"] - self.first[1]) / (now - self.first[0])
+        if self.trajectory is not None and now - self.looked > 5.0:
+            self.looked = now
+            frame = last_frame(self.trajectory)
+            self.uptake = None if frame is None else hydrogen_per_metal(frame)
+        speed = (step - self.first[1]) / (now - self.first[0])
         work = plan.work()
-        later = sum(work[s] for s in STAGES[STAGES.index(self.stage) + 1:])
-        left = (plan.steps(self.stage) - point["step"] + later / plan.atoms(self.stage)) / speed
+        later = sum(work[name] for name in STAGES[STAGES.index(self.stage) + 1:])
+        timestep_fs = plan.settings.timestep_fs
         self.report(RunProgress(
-            stage=self.stage, time_ps=point["time_ps"], total_ps=plan.steps(self.stage) * plan.settings.timestep_fs * 1e-3,
-            temperature_K=point["temperature_K"], pressure_GPa=point["pressure_GPa"], h_per_metal=None,
-            ns_per_day=speed * plan.settings.timestep_fs * 1e-6 * 86400.0, left_s=left))
+            stage=self.stage, time_ps=point["time_ps"], total_ps=plan.steps(self.stage) * timestep_fs * 1e-3,
+            temperature_K=point["temperature_K"], pressure_GPa=point["pressure_GPa"], h_per_metal=self.uptake,
+            ns_per_day=speed * timestep_fs * 1e-6 * 86400.0,
+            left_s=(plan.steps(self.stage) - step + later / plan.atoms(self.stage)) / speed))
 
 
 def _at_mean_cell(result: StageResult) -> Atoms:
