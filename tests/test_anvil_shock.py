@@ -212,8 +212,8 @@ def test_hugoniot_by_dynamics_of_emt_copper():
     got = hugoniot_by_dynamics(
         atoms, EMT(), (0.9, 0.8), (300.0, 1500.0, 4000.0), timestep_fs=2.0, equilibration=60, steps=120, seed=2
     )
-    # EMT copper has the measured bulk modulus, so its shock line starts at the measured c0; 32 atoms and 0.2 ps leave a
-    # few per cent of noise.
+    # EMT copper has the measured bulk modulus and volume, not the measured K0': its shock pressures come out 6 % low,
+    # the same for every seed to 0.3 %.
     assert got.pressure_GPa == pytest.approx(MATERIALS["Cu"].pressure_GPa(got.particle_velocity_km_s), rel=0.08)
     assert np.all(np.diff(got.temperature_K) > 0)
 
