@@ -59,10 +59,11 @@ def _cell(inputs: dict[str, Any]) -> Atoms:
 
 
 def labelled_frame(atoms: Atoms, task: Task, result: dict[str, Any]) -> Atoms:
-    """`atoms` as labelled: REF_energy (eV), REF_forces (n, 3), REF_stress (3, 3), level, task and provenance."""
+    """`atoms` as labelled: REF_energy (eV), REF_forces (n, 3), REF_stress (nine numbers, eV/A^3), level, task and
+    provenance."""
     frame = _cell(task.inputs)
     frame.info = {key: atoms.info[key] for key in _PROVENANCE if key in atoms.info}
-    frame.info.update(REF_energy=float(result["energy_eV"]), REF_stress=np.array(result["stress_eV_per_A3"]),
+    frame.info.update(REF_energy=float(result["energy_eV"]), REF_stress=np.array(result["stress_eV_per_A3"]).ravel(),
                       level=task.inputs["level"], task=task.hash)
     frame.set_array("REF_forces", np.array(result["forces_eV_per_A"]))
     return frame
