@@ -85,6 +85,7 @@ class Analyser:
         self._snapshots = Thinned(SNAPSHOTS)
         self._recent = RecentMean()
         self._early: np.ndarray | None = None
+        self._kind = np.zeros(0, dtype=np.int64)
         self._past: list[tuple[float, np.ndarray]] = []
         self._limit_A2 = float("nan")
         self._layers = 0
@@ -274,8 +275,10 @@ class Analyser:
         # Deep metals have all their neighbours and theirs: only they can be told from templates.
         depth = np.minimum(z - region.lower, region.upper - z) * region.height_A
         deep = depth > 2.0 * region.metal_per_A3 ** (-1.0 / 3.0) if self.is_slab else np.ones(len(metal), dtype=bool)
-        row["deep"] = deep.sum()
-        row["kinds"] = np.bincount(kind[deep] + 1, minlength=len(templates.NAMES) + 1)
+        names = len(templates.NAMES)
+        row["kinds"] = np.bincount(kind[deep] + 1, minlength=names + 1)
+        row["kinds_hydrogen"] = np.bincount(kind[deep] + 1, row["layer_h_per_metal"][layer[deep]], names + 1)
+        self._kind = kind
 
         mean = mean - mean[metal].mean(axis=0)  # drift
         self._recent.add(mean)
@@ -359,8 +362,9 @@ class Analyser:
         return assemble(
             source=self.source, symbols=symbols, frames=self.frames, axis=self._axis if self.is_slab else None,
             numbers=self._numbers, rows=rows, lengths=self._lengths, history=self._history,
-            snapshots=tuple(self._snapshots.chosen()), recent=recent, early=self._early, cell_A=self._last_cell,
-            lag_ps=self.lag_ps, msd_limit_A2=self._limit_A2, pressure_GPa=self.pressure_GPa, notes=tuple(self.notes))
+            snapshots=tuple(self._snapshots.chosen()), recent=recent, early=self._early, kind=self._kind,
+            cell_A=self._last_cell, lag_ps=self.lag_ps, msd_limit_A2=self._limit_A2, pressure_GPa=self.pressure_GPa,
+            notes=tuple(self.notes))
 
 
 def analyse(trajectory: str | Path | Iterable[FrameLike], *, normal: str | None = None, lag_ps: float = LAG_PS,

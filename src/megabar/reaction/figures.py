@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from megabar.reaction.energetics import Energetics
+    from megabar.reaction.front import Front
+    from megabar.reaction.kinetics import Kinetics
     from megabar.reaction.layers import Layers
+    from megabar.reaction.product import Diffraction, Product
     from megabar.reaction.results import ReactionAnalysis
     from megabar.reaction.speciation import Speciation
     from megabar.reaction.uptake import Profiles, Uptake
@@ -83,6 +88,21 @@ def save_figures(result: ReactionAnalysis, out: Path) -> list[Path]:
             made.append(save(fig, out / "layers.png"))
         if result.normal is not None:
             one("surface_melting.png", lambda ax: plot_melting(ax, layers))
+    if result.front is not None:
+        front = result.front
+        one("front.png", lambda ax: plot_front(ax, front), 3.0)
+    if result.kinetics is not None and result.kinetics.fits:
+        kinetics = result.kinetics
+        one("kinetics.png", lambda ax: plot_kinetics(ax, kinetics), 3.0)
+    if result.product is not None:
+        product = result.product
+        one("product.png", lambda ax: plot_product(ax, product), 3.2)
+        if product.diffraction is not None:
+            pattern = product.diffraction
+            one("diffraction.png", lambda ax: plot_diffraction(ax, pattern), 3.0)
+    if result.energetics is not None:
+        energy = result.energetics
+        one("energetics.png", lambda ax: plot_energetics(ax, energy), 3.0)
     if result.snapshots and result.normal is not None:
         with figure(*_snapshot_size(result)) as fig:
             draw_snapshots(fig, result.snapshots)
@@ -221,6 +241,83 @@ def plot_melting(ax: Axes, layers: Layers) -> None:
     ax.set(xlabel="time (ps)", ylabel="thickness (Å)", xlim=_span(layers.time_ps))
     ax.set_ylim(-0.02 * max(ax.get_ylim()[1], 5.0), max(ax.get_ylim()[1], 5.0))
     _legend(ax)
+
+
+def plot_front(ax: Axes, front: Front) -> None:
+    """Converted depth from each face, with the line of its velocity."""
+    for k, (face, colour) in enumerate((("lower", BLUE), ("upper", ORANGE))):
+        ax.plot(front.time_ps, front.depth_A[:, k], color=colour, label=f"from the {face} face")
+        fit = front.velocity_A_per_ps[face]
+        if fit is not None:
+            rate, error = fit.values["rate_per_ps"], fit.errors["rate_per_ps"]
+            known = np.isfinite(front.depth_A[:, k])
+            time = front.time_ps[known & (front.time_ps >= fit.onset_ps)]
+            line = fit.predict(time)
+            shown = line <= np.nanmax(front.depth_A[:, k])
+            ax.plot(time[shown], line[shown], color=BLACK, ls="--", lw=1.0, label=f"{rate:.2f} ± {error:.2f} Å/ps")
+    ax.set(xlabel="time (ps)", ylabel="converted depth (Å)", xlim=_span(front.time_ps))
+    ax.set_ylim(0, max(ax.get_ylim()[1], 2.0))
+    _legend(ax)
+
+
+def plot_kinetics(ax: Axes, kinetics: Kinetics) -> None:
+    """Uptake from its onset to saturation and the fitted rate laws, the best one strong."""
+    ax.plot(kinetics.time_ps, kinetics.h_per_metal, "o", ms=3.0, mfc="none", mec=GREY, mew=0.8, label="run")
+    best = kinetics.best
+    for fit, colour in zip(kinetics.fits, (BLUE, ORANGE, GREEN), strict=True):
+        chosen = best is not None and fit.law == best.law
+        ax.plot(kinetics.time_ps, fit.predict(kinetics.time_ps), color=colour, lw=2.0 if chosen else 1.0,
+                ls="-" if chosen else "--", label=f"{fit.law}{' (best)' if chosen else ''}")
+    ax.set(xlabel="time (ps)", ylabel="H per metal atom", xlim=_span(kinetics.time_ps))
+    _legend(ax)
+
+
+def plot_product(ax: Axes, product: Product) -> None:
+    """Share of the deep metals in each known sublattice, stacked."""
+    colours = (BLUE, SKY, ORANGE, VERMILION, PURPLE, YELLOW, "#DDDDDD")
+    names = [_formula(name) for name in product.sublattices]
+    if len(product.time_ps) == 1:
+        ax.barh(names, product.shares[0], color=colours)
+        ax.set(xlabel="share of the deep metals", xlim=(0, 1))
+        return
+    ax.stackplot(product.time_ps, product.shares.T, colors=colours, labels=names, lw=0)
+    ax.set(xlabel="time (ps)", ylabel="share of the deep metals", ylim=(0, 1), xlim=_span(product.time_ps))
+    _legend(ax)
+
+
+def plot_diffraction(ax: Axes, pattern: Diffraction) -> None:
+    """Predicted powder pattern of the averaged crystal."""
+    from megabar.reaction.product import WAVELENGTH_A
+
+    ax.plot(pattern.two_theta_deg, pattern.intensity, color=BLACK, lw=1.0)
+    best = max(pattern.similarity, key=lambda name: pattern.similarity[name])
+    ax.set(xlabel=f"2θ (°), λ = {WAVELENGTH_A} Å", ylabel="intensity (strongest 100)", ylim=(0, 105),
+           xlim=(pattern.two_theta_deg[0], pattern.two_theta_deg[-1]))
+    ax.text(0.99, 0.97, f"most like {_formula(best)}: {pattern.similarity[best]:.2f}", transform=ax.transAxes,
+            ha="right", va="top")
+
+
+def plot_energetics(ax: Axes, energy: Energetics) -> None:
+    """Enthalpy (or potential energy) of the cell per metal against uptake, coloured by time."""
+    has_enthalpy = bool(np.isfinite(energy.enthalpy_eV_per_metal).any())
+    values = energy.enthalpy_eV_per_metal if has_enthalpy else energy.energy_eV_per_metal
+    drawn = ax.scatter(energy.h_per_metal, values, c=energy.time_ps, cmap="viridis", s=14, lw=0)
+    ax.figure.colorbar(drawn, ax=ax, pad=0.01).set_label("time (ps)")
+    if energy.slope_eV_per_h2 is not None and energy.slope_error_eV_per_h2 is not None:
+        span = np.array([energy.h_per_metal.min(), energy.h_per_metal.max()])
+        middle = values.mean() + 0.5 * energy.slope_eV_per_h2 * (span - energy.h_per_metal.mean())
+        ax.plot(span, middle, color=VERMILION, lw=1.2, ls="--",
+                label=f"{energy.slope_eV_per_h2:.2f} ± {energy.slope_error_eV_per_h2:.2f} eV per H$_2$")
+        ax.legend(loc="best")
+    ax.set(xlabel="H per metal in the hydride",
+           ylabel=("enthalpy" if has_enthalpy else "potential energy") + " (eV per metal)")
+
+
+def _formula(name: str) -> str:
+    """Subscripts and overlined axes: MH5.75 Pm-3n as it is printed."""
+    name = re.sub(r"H(\d+(?:\.\d+)?)", r"H$_{\1}$", name)
+    name = name.replace("P6_3/mmc", "$P6_3/mmc$").replace("Im-3m", r"$Im\overline{3}m$")
+    return name.replace("Pm-3n", r"$Pm\overline{3}n$").replace("I4/mmm", "$I4/mmm$").replace("Pnma", "$Pnma$")
 
 
 def _legend(ax: Axes, above: bool = False) -> None:

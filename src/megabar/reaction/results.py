@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from megabar.campaign.files import write_csv, write_json
+from megabar.reaction import events as ev
 from megabar.reaction import speciation as spec
+from megabar.reaction.energetics import Energetics, energetics
+from megabar.reaction.events import Event
+from megabar.reaction.front import Front, find_front
 from megabar.reaction.geometry import AXES
+from megabar.reaction.kinetics import Kinetics, uptake_kinetics
 from megabar.reaction.layers import Layers, layers_from_rows
+from megabar.reaction.product import Product, identify
 from megabar.reaction.speciation import LengthHistogram, Speciation, UnitHistory
 from megabar.reaction.uptake import Profiles, Uptake
 
@@ -46,7 +52,9 @@ class ReactionAnalysis:
 
     Attributes:
         source: the trajectory. symbols: atoms by element. frames: analysed. normal: "a", "b", "c" or None (bulk cell).
-        speciation, uptake, profiles, layers, snapshots: see their classes.
+        speciation, uptake, profiles, layers, front, kinetics, product, energetics, snapshots: see their classes. front
+            is None in a bulk cell, energetics without energies in the frames.
+        events: in order of time.
         notes: what could not be analysed and why, one line each.
     """
 
@@ -59,6 +67,11 @@ class ReactionAnalysis:
     uptake: Uptake | None
     profiles: Profiles | None
     layers: Layers | None
+    front: Front | None
+    kinetics: Kinetics | None
+    product: Product | None
+    energetics: Energetics | None
+    events: tuple[Event, ...]
     snapshots: tuple[Snapshot, ...]
     notes: tuple[str, ...]
 
@@ -90,6 +103,11 @@ class ReactionAnalysis:
                 "liquid_by_mobility_most": _nanmax(layers.liquid_by_mobility),
                 "liquid_most": _nanmax(layers.liquid), "liquid_last": layers.liquid[-1],
             }
+        for name in ("front", "kinetics", "product", "energetics"):
+            part = getattr(self, name)
+            if part is not None:
+                result[name] = part.summary()
+        result["events"] = [vars(event) for event in self.events]
         result["notes"] = list(self.notes)
         return result
 
@@ -102,6 +120,8 @@ class ReactionAnalysis:
                                  ("  as hydridic H", self.uptake.hydridic_per_metal),
                                  ("thickness of the hydride (A)", self.uptake.thickness_A)):
                 rows.append([name, float(values[0]), _tail(values)])
+        if self.product is not None:
+            rows.append(["phase", self.product.parent, self.product.phase])
         for k, species in enumerate(spec.SPECIES):
             counts = self.speciation.counts[:, k]
             rows.append([f"{species} (atoms)", float(counts[0]), _tail(counts)])
@@ -121,9 +141,10 @@ class ReactionAnalysis:
         folder = Path(out)
         folder.mkdir(parents=True, exist_ok=True)
         written = self.speciation.save(folder)
-        for part in (self.uptake, self.profiles, self.layers):
+        for part in (self.uptake, self.profiles, self.layers, self.front, self.kinetics, self.product, self.energetics):
             if part is not None:
                 written += part.save(folder)
+        written += ev.save_events(self.events, folder)
         if self.snapshots:
             written.append(_save_snapshots(folder / "snapshots.csv", self.snapshots))
         written += figures.save_figures(self, folder)
@@ -172,7 +193,7 @@ def _save_snapshots(path: Path, snapshots: tuple[Snapshot, ...]) -> Path:
 def assemble(source: str, symbols: dict[str, int], frames: int, axis: int | None, numbers: np.ndarray,
              rows: dict[str, np.ndarray], lengths: LengthHistogram, history: UnitHistory,
              snapshots: tuple[Snapshot, ...], recent: tuple[np.ndarray, np.ndarray, int] | None,
-             early: np.ndarray | None, cell_A: np.ndarray, lag_ps: float, msd_limit_A2: float,
+             early: np.ndarray | None, kind: np.ndarray, cell_A: np.ndarray, lag_ps: float, msd_limit_A2: float,
              pressure_GPa: float | None, notes: tuple[str, ...]) -> ReactionAnalysis:
     """The result from the columns that an `Analyser` has gathered."""
     time = rows["time_ps"]
@@ -180,9 +201,12 @@ def assemble(source: str, symbols: dict[str, int], frames: int, axis: int | None
     many = max(1, lengths.frames)
     species = Speciation(time, rows["counts"], lengths.lengths_A(), lengths.free / many, lengths.absorbed / many, edges,
                          lives, history.exchanges, history.dissociations, history.first_dissociation_ps)
-    uptake = profiles = layers = None
+    uptake = profiles = layers = front = kinetics = product = energy = None
+    events: list[Event] = []
     n_metal = int(np.sum(numbers != 1))
-    if n_metal:
+    if species.first_dissociation_ps is not None:
+        events.append(Event("an H2 unit dissociates", species.first_dissociation_ps))
+    if n_metal and recent is not None and early is not None:
         uptake = Uptake(time, rows["h_per_metal"], rows["h_per_metal_lower"], rows["h_per_metal_upper"],
                         0.5 * rows["counts"][:, spec.ABSORBED] / n_metal, rows["hydridic_per_metal"],
                         rows["lower_face_A"], rows["upper_face_A"], float(np.sum(numbers == 1) / n_metal))
@@ -191,5 +215,23 @@ def assemble(source: str, symbols: dict[str, int], frames: int, axis: int | None
         profiles = Profiles(time, z, rows["metal_per_A3"], rows["hydrogen_per_A3"], rows["lower_face_A"],
                             rows["upper_face_A"])
         layers = layers_from_rows(rows, lag_ps, msd_limit_A2)
+        onset = ev.uptake_onset(time, uptake.h_per_metal) if axis is not None else None
+        saturated = ev.saturation(time, uptake.h_per_metal, onset)
+        if axis is not None:
+            front = find_front(time, layers.h_per_metal, layers.thickness_A)
+            kinetics = uptake_kinetics(time, uptake.h_per_metal, onset, saturated)
+            events += ev.melting_events(time, {"order": layers.liquid_by_order, "mobility": layers.liquid_by_mobility,
+                                               "both": layers.liquid})
+        for what, when in (("hydrogen enters", onset), ("uptake saturates", saturated)):
+            if when is not None:
+                events.append(Event(what, when))
+        metals = {s: n for s, n in symbols.items() if s != "H"}
+        share = layers.liquid.sum(axis=1) / layers.order.shape[1]
+        metal = max(metals, key=lambda s: metals[s])
+        product = identify(rows, share, metal, numbers, axis, recent, early, kind, cell_A)
+        events += ev.phase_events(time, product.shares[:, :-1], product.sublattices[:-1])
+        energy = energetics(time, uptake.h_per_metal, rows["potential_energy_eV"], rows["volume_A3"], n_metal,
+                            pressure_GPa)
     return ReactionAnalysis(source, symbols, frames, (float(time[0]), float(time[-1])),
-                            None if axis is None else AXES[axis], species, uptake, profiles, layers, snapshots, notes)
+                            None if axis is None else AXES[axis], species, uptake, profiles, layers, front, kinetics,
+                            product, energy, tuple(sorted(events, key=lambda e: e.time_ps)), snapshots, notes)

@@ -33,11 +33,11 @@ class Sublattice:
 
 
 SUBLATTICES = (
-    Sublattice("hcp-like (CaH2 P6_3/mmc)", "MH2-P6_3/mmc", 0.06),
-    Sublattice("hcp-like (CaH2 Pnma)", "MH2-Pnma"),
-    Sublattice("bct (CaH4 I4/mmm)", "MH4-I4/mmm", 0.06),
-    Sublattice("bcc (CaH6 Im-3m)", "MH6-Im-3m"),
-    Sublattice("A15 (CaH5.75 Pm-3n)", "MH5.75-Pm-3n"),
+    Sublattice("hcp-like (MH2 P6_3/mmc)", "MH2-P6_3/mmc", 0.06),
+    Sublattice("hcp-like (MH2 Pnma)", "MH2-Pnma"),
+    Sublattice("bct (MH4 I4/mmm)", "MH4-I4/mmm", 0.06),
+    Sublattice("bcc (MH6 Im-3m)", "MH6-Im-3m"),
+    Sublattice("A15 (MH5.75 Pm-3n)", "MH5.75-Pm-3n"),
     Sublattice("fcc", "M-fcc"),
 )
 NAMES = tuple(s.name for s in SUBLATTICES)

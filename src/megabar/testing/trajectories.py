@@ -21,6 +21,8 @@ Move = Callable[[float, np.ndarray], np.ndarray]
 """Given the time in ps and positions (n, 3), the positions at that time."""
 _MOLECULE_A3 = 9.0
 """Volume of an H2 of the synthetic fluid: somewhat above the 7 A^3 at 40 GPa, so that shaken molecules do not touch."""
+_GAP_A = 1.2
+"""Between the slab's end and the nearest atom of a molecule."""
 
 
 def hydride_slab(layers: int = 8, wide: int = 4, molecules: int = 60, phase: str = "MH2-P6_3/mmc", face: str = "001",
@@ -47,7 +49,7 @@ def _between_hydrogen(block: Atoms, molecules: int, rng: np.random.Generator) ->
     height = float(block.cell[2, 2])
     area = abs(float(np.linalg.det(block.cell[:2, :2])))
     fluid_A = molecules * _MOLECULE_A3 / area
-    fluid = fluid_hydrogen_layer(block.cell[:2], molecules, fluid_A - 1.0, rng)
+    fluid = fluid_hydrogen_layer(block.cell[:2], molecules, fluid_A, rng)
     limit = np.full((2 * molecules, 2 * molecules), 1.5)
     for k in range(0, 2 * molecules, 2):
         limit[k, k + 1] = limit[k + 1, k] = 0.0
@@ -55,10 +57,11 @@ def _between_hydrogen(block: Atoms, molecules: int, rng: np.random.Generator) ->
     pairs = fluid.positions.reshape(-1, 2, 3)
     bond = pairs[:, 1] - pairs[:, 0]
     pairs[:, 1] = pairs[:, 0] + 0.74 * bond / np.linalg.norm(bond, axis=1)[:, None]
-    fluid.positions = pairs.reshape(-1, 3) + [0.0, 0.0, height + 0.5]
+    pairs[:, :, 2] -= np.floor(pairs[:, :1, 2] / fluid_A) * fluid_A
+    fluid.positions = pairs.reshape(-1, 3) + [0.0, 0.0, height + _GAP_A]
     joined = block + fluid
     cell = block.cell[:].copy()
-    cell[2, 2] = height + fluid_A
+    cell[2, 2] = height + fluid_A + 2.0 * _GAP_A
     joined.set_cell(cell)
     return joined
 
