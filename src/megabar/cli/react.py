@@ -45,15 +45,18 @@ def react(
     settings = load_settings(SETTINGS, config, **values)
     if dry_run:
         summary = ReactionPlan.make(settings).summary()
-        text = table(["", "value"], [[k, str(v)] for k, v in summary.items()]) + "\nnothing written (dry run)"
+        steps = summary["steps"]
+        rows = [[name, str(value)] for name, value in summary.items() if name != "steps"]
+        text = (table(["", ""], [*rows, *([f"{stage} steps", str(n)] for stage, n in steps.items())])
+                + "\nnothing written (dry run)")
         emit(summary, json, text)
         return
     folder = out or Path(default_folder(settings))
     with LiveLine() as line:
         result = run_reaction(settings, folder, line.show)
     summary = {**result.summary(), "out": str(folder)}
-    text = (f"{result.formula} + H2: {result.atoms} atoms, {result.time_ps:g} ps at {result.mean_pressure_GPa:.1f} GPa and "
-            f"{result.mean_temperature_K:.0f} K, {result.ns_per_day:.2f} ns/day\n"
+    text = (f"{result.formula} + H2: {result.atoms} atoms, {result.time_ps:g} ps at {result.mean_pressure_GPa:.1f} GPa "
+            f"and {result.mean_temperature_K:.0f} K, {result.ns_per_day:.2f} ns/day\n"
             + table(["", "start", "end"], result.overview) + "\nfigures:\n"
             + "\n".join(f"  {folder / name}" for name in result.figures))
     emit(summary, json, text)

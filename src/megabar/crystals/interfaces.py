@@ -43,7 +43,8 @@ def _along_z(atoms: Atoms) -> Atoms:
     """Rotate so that a is along x and b in the xy plane, then make the third axis normal where the lattice allows."""
     atoms = atoms.copy()
     cellpar = atoms.cell.cellpar()
-    fractions = atoms.get_scaled_positions()
+    # Unwrapped: rounding at the top would shift an atom by the sheared axis, onto another one once that is straight.
+    fractions = atoms.get_scaled_positions(wrap=False)
     fresh = Atoms(atoms.numbers, cell=cellpar, scaled_positions=fractions, pbc=True)
     cell = fresh.cell[:].copy()
     if np.abs(cell[2, :2]).max() > 1e-6:

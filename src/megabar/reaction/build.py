@@ -81,7 +81,7 @@ def choose_phase(metal: str, h_per_metal: float, pressure_GPa: float, phase: str
 
 def choose_layout(metal: str, phase: str, face: str | None, pressure_GPa: float, n_atoms: int,
                   h2_per_metal: float) -> Layout:
-    """The slab and the H2 that come nearest to `h2_per_metal` and to a square, thick slab, with `n_atoms` or one more."""
+    """The slab and H2 that come nearest to `h2_per_metal` and to a square, thick slab, with `n_atoms` or one more."""
     faces = FACES.get(phase, {})
     if not faces:
         raise InputError(f"phase {phase}: no face of it is known; slabs can be cut from {', '.join(sorted(FACES))}")
@@ -91,12 +91,13 @@ def choose_layout(metal: str, phase: str, face: str | None, pressure_GPa: float,
     a, b, c = (float(x) for x in (unit.cell[0, 0], np.linalg.norm(unit.cell[1]), unit.cell[2, 2]))
     n_slab = n_atoms / (1.0 + 2.0 * h2_per_metal * n_metal_unit / n_unit)
     edge = (n_slab / n_unit * abs(np.linalg.det(unit.cell[:]))) ** (1.0 / 3.0)
+    shear = _shear(phase, chosen, metal, pressure_GPa)
     best: tuple[float, Layout] | None = None
     for i in _around(edge / a):
         for j in _around(edge / b):
             for k in _around(n_slab / (n_unit * i * j)):
-                if not _whole_height(phase, chosen, metal, pressure_GPa, k):
-                    continue
+                if np.abs(k * shear - np.round(k * shear)).max() > 1e-6:
+                    continue  # the straightened third axis would not be a lattice vector
                 atoms_slab, atoms_metal = n_unit * i * j * k, n_metal_unit * i * j * k
                 molecules = math.ceil((n_atoms - atoms_slab) / 2)
                 if molecules < 1:
@@ -114,15 +115,12 @@ def _around(value: float) -> range:
     return range(max(1, math.floor(0.6 * value)), max(1, math.ceil(1.6 * value)) + 1)
 
 
-def _whole_height(phase: str, face: str, metal: str, pressure_GPa: float, k: int) -> bool:
-    """Whether `k` layers end on a lattice vector along the normal: a sheared third axis does so at some k only."""
-    crystal = prototypes.build(phase, metal, pressure_GPa)
-    cell = FACES[phase][face] @ crystal.cell[:]
+def _shear(phase: str, face: str, metal: str, pressure_GPa: float) -> np.ndarray:
+    """(2,) in-plane part of the surface cell's third axis, in fractions of the first two."""
+    cell = FACES[phase][face] @ prototypes.build(phase, metal, pressure_GPa).cell[:]
     normal = np.cross(cell[0], cell[1])
     normal /= np.linalg.norm(normal)
-    flat = k * (cell[2] - (cell[2] @ normal) * normal)
-    fractions = np.linalg.lstsq(cell[:2].T, flat, rcond=None)[0]
-    return bool(np.abs(fractions - np.round(fractions)).max() < 1e-6)
+    return np.linalg.lstsq(cell[:2].T, cell[2] - (cell[2] @ normal) * normal, rcond=None)[0]
 
 
 def build_crystal(layout: Layout, pressure_GPa: float) -> Atoms:

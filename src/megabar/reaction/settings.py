@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from typing import Any
+
+from pydantic import Field, field_validator, model_validator
 
 from megabar.campaign.settings import Settings
+from megabar.errors import InputError
+
+_REQUIRED = {"formula": "the hydride, like CaH2", "pressure": '--pressure "40 GPa"',
+             "temperature": '--temperature "1200 C"', "time": '--time "20 ps"'}
 
 
 class ReactSettings(Settings):
@@ -25,6 +31,15 @@ class ReactSettings(Settings):
     frame_every_fs: float = Field(50.0, ge=1.0, le=10_000.0, description="Time between frames of the trajectory.")
     seed: int = Field(0, ge=0, le=1_000_000, description="Seed of velocities and of the fluid.")
     ranks: int = Field(1, ge=1, le=4096, description="MPI processes.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, values: Any) -> Any:
+        if isinstance(values, dict) and set(values) <= set(cls.model_fields):  # else the unknown key is named
+            for name, example in _REQUIRED.items():
+                if values.get(name) is None:
+                    raise InputError(f"react: {name} is missing: give {example}")
+        return values
 
     @field_validator("reactant")
     @classmethod
