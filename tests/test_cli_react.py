@@ -23,6 +23,7 @@ def react(capsys, *arguments: str, formula: str = "CaH2", **changes: str | None)
 @pytest.mark.parametrize("formula, changes, word", [
     ("SiO7", {}, "SiO7"), ("CaH2x", {}, "CaH2x"), ("XxH2", {}, "XxH2"), ("H2", {}, "metal"),
     ("CaH2", {"pressure": "40"}, "no unit"), ("CaH2", {"pressure": "-4 GPa"}, "negative"),
+    ("CaH2", {"pressure": "0 GPa"}, "gas"), ("CaH2", {"pressure": "3 TPa"}, "1000 GPa"),
     ("CaH2", {"pressure": None}, "--pressure"), ("CaH2", {"pressure": "4 potatoes"}, "unknown unit"),
     ("CaH2", {"temperature": "1200"}, "no unit"), ("CaH2", {"temperature": "0 K"}, "more than 0 K"),
     ("CaH2", {"time": "0 ps"}, "not positive"), ("CaH2", {"time": "20"}, "no unit"),
@@ -68,8 +69,9 @@ def test_dry_run_counts_and_writes_nothing(tmp_path, capsys, monkeypatch):
     said = json.loads(out)
     assert (status, err) == (0, "") and said["atoms"] == 600
     assert said["slab_atoms"] + 2 * said["h2_molecules"] == 600 and said["slab_atoms"] == 3 * said["metal_atoms"]
-    assert said["steps"]["reaction"] == 40_000 and said["estimated_hours"] > 0
+    assert said["notes"] == [] and said["steps"]["reaction"] == 40_000 and said["estimated_hours"] > 0
     status, out, _ = react(capsys, "--dry-run", timestep_fs="0.25", atoms="1000")
+    assert react(capsys, "--dry-run", pressure="0.9 TPa")[1].count("outside the") == 1
     assert status == 0 and "80000" in out and "1000" in out and "nothing written" in out
     assert not list(tmp_path.iterdir())
 

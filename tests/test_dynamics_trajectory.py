@@ -13,7 +13,7 @@ from ase.io import read, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from megabar.dynamics.trajectory import _fixed_point, read_trajectory
+from megabar.dynamics.trajectory import _fixed_point, last_frame, read_trajectory
 from megabar.errors import InputError
 
 N = 5
@@ -121,6 +121,17 @@ def test_extxyz_equals_ase(tmp_path):
         np.testing.assert_allclose(frame.positions_A, atoms.positions, atol=1e-8)
         np.testing.assert_allclose(frame.velocities_A_per_fs, atoms.get_velocities() * units.fs, rtol=1e-6)
         assert frame.numbers.tolist() == atoms.numbers.tolist() and frame.time_ps == atoms.info["time_ps"]
+
+
+@pytest.mark.parametrize("cut", [0, 1, 60, 150])
+def test_last_frame_of_a_file_that_is_being_written(tmp_path, cut):
+    text = dump_text(4)
+    (tmp_path / "t").write_text(text[:len(text) - cut])
+    frame = last_frame(tmp_path / "t")
+    assert frame is not None and frame.time_ps == pytest.approx(0.15 if cut == 0 else 0.1)
+    np.testing.assert_allclose(frame.positions_A, reference(3 if cut == 0 else 2), atol=1e-5)
+    (tmp_path / "t").write_text(text[:40])
+    assert last_frame(tmp_path / "t") is None and last_frame(tmp_path / "absent") is None
 
 
 @pytest.mark.parametrize("text, word", [

@@ -46,9 +46,9 @@ def react(
     if dry_run:
         summary = ReactionPlan.make(settings).summary()
         steps = summary["steps"]
-        rows = [[name, str(value)] for name, value in summary.items() if name != "steps"]
+        rows = [[name, str(value)] for name, value in summary.items() if name not in ("steps", "notes")]
         text = (table(["", ""], [*rows, *([f"{stage} steps", str(n)] for stage, n in steps.items())])
-                + "\nnothing written (dry run)")
+                + "\nnothing written (dry run)" + "".join(f"\nnote: {note}" for note in summary["notes"]))
         emit(summary, json, text)
         return
     folder = out or Path(default_folder(settings))
@@ -58,7 +58,8 @@ def react(
     text = (f"{result.formula} + H2: {result.atoms} atoms, {result.time_ps:g} ps at {result.mean_pressure_GPa:.1f} GPa "
             f"and {result.mean_temperature_K:.0f} K, {result.ns_per_day:.2f} ns/day\n"
             + table(["", "start", "end"], result.overview) + "\nfigures:\n"
-            + "\n".join(f"  {folder / name}" for name in result.figures))
+            + "\n".join(f"  {folder / name}" for name in result.figures)
+            + "".join(f"\nnote: {note}" for note in result.notes))
     emit(summary, json, text)
 
 

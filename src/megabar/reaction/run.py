@@ -48,8 +48,10 @@ CITATIONS = (
     "NEP: Fan et al., J. Chem. Phys. 157, 114801 (2022), 10.1063/5.0106617; Song et al., Nat. Commun. 15, 10208 (2024)",
     "the reaction: Sato et al., Proc. Natl. Acad. Sci. (2025), 10.1073/pnas.2413480122",
 )
-SECONDS_PER_ATOM_STEP = 4e-5
+SECONDS_PER_ATOM_STEP = 8e-6
 """One core, NEP4 at the density of hydrogen at 40 GPa: for the estimate of a dry run only."""
+PRESSURES_GPA = (1.0, 1000.0)
+"""Where the starting volumes hold; at 1 GPa and 1473 K the ideal gas has 20 A^3 per H2."""
 _NOT_IDENTITY = {"ranks"}
 """Settings that may change between a run and its resumption."""
 
@@ -72,6 +74,13 @@ class ReactionPlan:
         pressure, temperature = parse_pressure_GPa(settings.pressure), parse_temperature_K(settings.temperature)
         if temperature <= 0:
             raise InputError(f"temperature {settings.temperature!r}: nothing moves there; give more than 0 K")
+        if pressure < LOWEST_PRESSURE_GPA:
+            raise InputError(f"pressure {settings.pressure!r}: hydrogen is a thin gas there, which no slab holds; give "
+                             f"{LOWEST_PRESSURE_GPA:g} GPa or more")
+        low, high = PRESSURES_GPA
+        if not low <= pressure <= high:
+            raise InputError(f"pressure {settings.pressure!r}: hydrogen is a thin gas below {low:g} GPa, and volumes are "
+                             f"not known above {high:g} GPa; stay between")
         times = parse_time_ps(settings.time), parse_time_ps(settings.equilibration)
         metal, h_per_metal = hydride(settings.formula)
         phase = choose_phase(metal, h_per_metal, pressure, settings.phase)
@@ -101,7 +110,15 @@ class ReactionPlan:
                 "slab_atoms": self.layout.n_slab, "metal_atoms": self.layout.n_metal,
                 "h2_molecules": self.layout.n_molecules, "steps": {stage: self.steps(stage) for stage in STAGES},
                 "estimated_hours": round(sum(self.work().values()) * SECONDS_PER_ATOM_STEP
-                                         / self.settings.ranks / 3600.0, 3)}
+                                         / self.settings.ranks / 3600.0, 3), "notes": list(self.notes())}
+
+    def notes(self) -> tuple[str, ...]:
+        """What a reader should know before believing the run."""
+        low, high = self.potential.card.get("domain", {}).get("pressure_GPa", (0.0, float("inf")))
+        if low <= self.pressure_GPa <= high:
+            return ()
+        return (f"{self.pressure_GPa:g} GPa is outside the {low:g}-{high:g} GPa on which {self.potential.name} "
+                "was trained",)
 
     def identity(self) -> dict[str, Any]:
         """What makes two runs the same run."""
@@ -151,6 +168,7 @@ class ReactionResult:
     ns_per_day: float
     wall_time_s: float
     trajectory: str
+    notes: tuple[str, ...]
     analysis: Mapping[str, Any]
     overview: tuple[list[Any], ...]
     figures: tuple[str, ...]
@@ -177,7 +195,7 @@ class ReactionResult:
         """The result that `save` left in a run's folder."""
         folder = Path(folder)
         values = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-        return cls(**{**values, "figures": tuple(values["figures"]), "overview": tuple(values["overview"])},
+        return cls(**{**values, **{name: tuple(values[name]) for name in ("notes", "overview", "figures")}},
                    thermo=read_thermo(folder / "reaction" / "lammps.out"))
 
     def plot(self, ax: Any) -> None:
@@ -273,7 +291,8 @@ class _Run:
             mean_pressure_normal_GPa=float(thermo["pressure_zz_GPa"][half].mean()),
             mean_temperature_K=float(thermo["temperature_K"][half].mean()), ns_per_day=reaction.ns_per_day,
             wall_time_s=reaction.wall_time_s, trajectory=str(reaction.trajectory.relative_to(self.out)),
-            analysis=plain(analysis.summary()), overview=tuple(plain(analysis.table())),
+            notes=(*plan.notes(), *analysis.notes), analysis=plain(analysis.summary()),
+            overview=tuple(plain(analysis.table())),
             figures=(*figures, "thermo.png"), thermo=thermo)
 
     def _crystal(self) -> tuple[Atoms, Atoms]:
