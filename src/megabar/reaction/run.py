@@ -74,13 +74,10 @@ class ReactionPlan:
         pressure, temperature = parse_pressure_GPa(settings.pressure), parse_temperature_K(settings.temperature)
         if temperature <= 0:
             raise InputError(f"temperature {settings.temperature!r}: nothing moves there; give more than 0 K")
-        if pressure < LOWEST_PRESSURE_GPA:
-            raise InputError(f"pressure {settings.pressure!r}: hydrogen is a thin gas there, which no slab holds; give "
-                             f"{LOWEST_PRESSURE_GPA:g} GPa or more")
         low, high = PRESSURES_GPA
         if not low <= pressure <= high:
-            raise InputError(f"pressure {settings.pressure!r}: hydrogen is a thin gas below {low:g} GPa, and volumes are "
-                             f"not known above {high:g} GPa; stay between")
+            raise InputError(f"pressure {settings.pressure!r}: hydrogen is a thin gas below {low:g} GPa, and volumes "
+                             f"are not known above {high:g} GPa; stay between")
         times = parse_time_ps(settings.time), parse_time_ps(settings.equilibration)
         metal, h_per_metal = hydride(settings.formula)
         phase = choose_phase(metal, h_per_metal, pressure, settings.phase)
