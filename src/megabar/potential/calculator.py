@@ -15,6 +15,7 @@ from megabar.potential.nep import NEPModel, NEPResult
 
 if TYPE_CHECKING:
     from megabar.kernel import _nep
+    from megabar.potential.uncertainty import ActiveSet
 
 Precision = Literal["double", "single"]
 
@@ -26,8 +27,9 @@ class NEP(Calculator):
     `backend`: "kernel" (C++) or "numpy" (the reference, double only, slow). `energy_shift_eV`: energy of an atom of
     each element that is added to the model's. Results: energy and free_energy (eV; the model is trained on free
     energies), energies (N,), forces (N, 3) eV/A, stress (6,) and stresses (N, 6) in eV/A^3, Voigt order, tension
-    positive, for cells with three periodic directions. Raises PotentialUnknown for an unknown element, InputError for
-    a cell that cannot be computed and RunError when a result is not finite.
+    positive, for cells with three periodic directions; with an `active_set` also grade (N,), the extrapolation grade,
+    above 1 outside what the model was trained on. Raises PotentialUnknown for an unknown element or an active set of
+    another model, InputError for a cell that cannot be computed and RunError when a result is not finite.
     """
 
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress", "stresses"]
@@ -35,7 +37,8 @@ class NEP(Calculator):
     nolabel = True
 
     def __init__(self, model: NEPModel, *, energy_shift_eV: Mapping[str, float] | None = None,
-                 precision: Precision = "double", backend: str = "kernel") -> None:
+                 precision: Precision = "double", backend: str = "kernel",
+                 active_set: ActiveSet | None = None) -> None:
         super().__init__()
         if backend not in ("kernel", "numpy"):
             raise InputError(f"backend {backend!r} is unknown: use 'kernel' or 'numpy'")
@@ -43,16 +46,23 @@ class NEP(Calculator):
             raise InputError(f"precision {precision!r} is not offered by the {backend} backend: use 'double'")
         self.model = model
         self.shift_eV = np.array([(energy_shift_eV or {}).get(element, 0.0) for element in model.elements])
+        if active_set is not None:
+            active_set.require(model)
+            self.implemented_properties = [*self.implemented_properties, "grade"]
+        self.active_set = active_set
         self.kernel = _kernel(model, precision == "single") if backend == "kernel" else None
 
     def calculate(self, atoms: Atoms | None = None, properties: list[str] | None = None,
                   system_changes: list[str] = all_changes) -> None:
         super().calculate(atoms, properties or ["energy"], system_changes)
         assert self.atoms is not None
-        result = self.evaluate(self.atoms)
-        energies = result.energies_eV + self.shift_eV[self.model.types_of(self.atoms)]
+        result = self.evaluate(self.atoms, descriptors=self.active_set is not None)
+        types = self.model.types_of(self.atoms)
+        energies = result.energies_eV + self.shift_eV[types]
         self.results = {"energy": float(energies.sum()), "free_energy": float(energies.sum()), "energies": energies,
                         "forces": result.forces_eV_per_A}
+        if self.active_set is not None:
+            self.results["grade"] = self.active_set.grade(types, result.descriptors)
         if self.atoms.cell.rank == 3 and self.atoms.pbc.all():
             volume = self.atoms.get_volume()
             symmetric = 0.5 * (result.virials_eV + result.virials_eV.transpose(0, 2, 1)) / volume

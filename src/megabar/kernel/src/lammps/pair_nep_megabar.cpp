@@ -47,27 +47,28 @@ void PairNepMegabar::coeff(int narg, char **arg) {
     error->all(FLERR, "write pair_coeff * * path/nep.txt and then an element or NULL for each of the " +
                           std::to_string(types) + " atom types");
 
-  megabar::Model model;
   std::string problem;
+  path_ = arg[2];
+  active_set_.reset();
   try {
-    model = megabar::read_model(arg[2]);
-    evaluator_ = std::make_unique<megabar::Evaluator>(model, single_);
+    model_ = megabar::read_model(path_);
+    evaluator_ = std::make_unique<megabar::Evaluator>(model_, single_);
   } catch (const std::exception &failure) {
     problem = failure.what();
   }
   if (!problem.empty()) error->all(FLERR, problem);
 
   std::string known;
-  for (const std::string &element : model.elements) known += " " + element;
+  for (const std::string &element : model_.elements) known += " " + element;
   type_map_.assign(static_cast<std::size_t>(types) + 1, -1);
   for (int t = 1; t <= types; ++t) {
     const std::string name = arg[2 + t];
     if (name == "NULL") continue;
-    const auto found = std::find(model.elements.begin(), model.elements.end(), name);
-    if (found == model.elements.end())
+    const auto found = std::find(model_.elements.begin(), model_.elements.end(), name);
+    if (found == model_.elements.end())
       error->all(FLERR, "element " + name + " of atom type " + std::to_string(t) + " is not in " + arg[2] +
                             ", which has" + known + "; use a potential that holds it, or NULL");
-    type_map_[static_cast<std::size_t>(t)] = static_cast<int>(found - model.elements.begin());
+    type_map_[static_cast<std::size_t>(t)] = static_cast<int>(found - model_.elements.begin());
   }
   bool any = false;
   for (int i = 1; i <= types; ++i)
@@ -112,10 +113,18 @@ void PairNepMegabar::compute(int eflag, int vflag) {
   // Without the fdotr shortcut (as under pair style hybrid with run_style respa) the sum is tallied pair by pair.
   if (vflag_global) system.virial = virial_sum;
 
+  double *descriptor = nullptr;
+  if (grade_flag_) {
+    grade_.assign(static_cast<std::size_t>(atom->nmax), 0.0);
+    descriptor = descriptor_.data();
+  }
+
   for (int ii = 0; ii < list->inum; ++ii) {
     const int i = list->ilist[ii];
-    if (type_map_[static_cast<std::size_t>(atom->type[i])] < 0) continue;
-    const double energy = evaluator_->centre(system, i, list->firstneigh[i], list->numneigh[i]);
+    const int type = type_map_[static_cast<std::size_t>(atom->type[i])];
+    if (type < 0) continue;
+    const double energy = evaluator_->centre(system, i, list->firstneigh[i], list->numneigh[i], descriptor);
+    if (descriptor) grade_[static_cast<std::size_t>(i)] = active_set_->grade(type, descriptor);
     if (eflag_global) eng_vdwl += energy;
     if (eflag_atom) eatom[i] += energy;
   }
@@ -148,8 +157,33 @@ void PairNepMegabar::tally_virials() {
   }
 }
 
+void *PairNepMegabar::extract(const char *name, int &dim) {
+  if (std::strcmp(name, "grade_flag") != 0 || !evaluator_) return nullptr;
+  if (!active_set_) {
+    std::string problem;
+    try {
+      const std::size_t folder = path_.find_last_of("/\\") + 1;
+      active_set_ = std::make_unique<megabar::ActiveSet>(path_.substr(0, folder) + "active_set.txt", model_);
+      descriptor_.resize(static_cast<std::size_t>(evaluator_->dim()));
+    } catch (const std::exception &failure) {
+      problem = failure.what();
+    }
+    if (!problem.empty()) error->all(FLERR, problem);
+  }
+  dim = 0;
+  return &grade_flag_;
+}
+
+void *PairNepMegabar::extract_peratom(const char *name, int &columns) {
+  if (std::strcmp(name, "grade") != 0) return nullptr;
+  columns = 0;
+  // A rank that was empty at the last step may own atoms now.
+  grade_.resize(static_cast<std::size_t>(std::max(atom->nmax, 1)), 0.0);
+  return grade_.data();
+}
+
 double PairNepMegabar::memory_usage() {
-  return Pair::memory_usage() + static_cast<double>(atom_virial_.capacity() * sizeof(double));
+  return Pair::memory_usage() + static_cast<double>((atom_virial_.capacity() + grade_.capacity()) * sizeof(double));
 }
 
 }  // namespace LAMMPS_NS
