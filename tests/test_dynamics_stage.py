@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from megabar.dynamics import protocols
 from megabar.dynamics.guards import Guards, closest_pair, neighbourhood
-from megabar.dynamics.lammps import PairStyle
+from megabar.dynamics.lammps import PairStyle, run_lammps, write_data
 from megabar.dynamics.stage import Stage, cut_trajectory, run_stage
 from megabar.dynamics.trajectory import read_trajectory
 from megabar.errors import GuardFired, InputError
@@ -103,6 +103,26 @@ def test_a_quiet_run_fires_nothing_and_answers_at_once_when_asked_again(tmp_path
     # NVE: the energy stays, and the total momentum is zero.
     energy = first.thermo["total_energy_eV"]
     assert np.ptp(energy) < 1e-4 * np.ptp(first.thermo["potential_energy_eV"]) + 2e-4 * len(argon())
+
+
+@pytest.mark.lammps
+@pytest.mark.parametrize("steps", [1000, 1234])
+def test_killed_between_the_last_step_and_the_note_that_it_ended(tmp_path, steps):
+    """The checkpoint is then that of the last step: nothing is left to run, and nothing may be lost or doubled."""
+    asked = stage(argon(), steps=steps, checkpoint_every=500, prepare=protocols.velocities(60.0, 1))
+    whole = run_stage(asked, tmp_path / "whole")
+    folder = tmp_path / "killed"
+    folder.mkdir()
+    write_data(folder / "data.lmp", asked.atoms, LJ)
+    (folder / "in.lmp").write_text((tmp_path / "whole" / "in.lmp").read_text())
+    run_lammps(folder, "in.lmp")
+    assert (folder / f"checkpoint.{steps}.restart").is_file()
+    result = run_stage(asked, folder)
+    assert result.thermo["step"].tolist() == whole.thermo["step"].tolist()
+    times = [f.time_ps for f in read_trajectory(folder / "trajectory.dump")]
+    assert times == [f.time_ps for f in read_trajectory(tmp_path / "whole" / "trajectory.dump")]
+    np.testing.assert_allclose(result.atoms.positions, whole.atoms.positions, atol=1e-9)
+    assert not list(folder.glob("checkpoint*"))
 
 
 SCRIPT = """

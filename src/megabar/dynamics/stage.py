@@ -141,8 +141,8 @@ def _run(stage: Stage, folder: Path, ranks: int, progress: Progress | None, keep
     write_json(folder / "done.json", {
         "steps": stage.steps, "wall_time_s": round(wall, 3),
         "ns_per_day": round(stage.steps * stage.timestep_fs * 1e-6 / max(wall, 1e-9) * 86400.0, 4)})
-    for step in _checkpoints(folder):
-        (folder / f"checkpoint.{step}.restart").unlink(missing_ok=True)
+    for path in folder.glob("checkpoint.*"):
+        path.unlink()
 
 
 def _checkpoints(folder: Path) -> list[int]:
