@@ -65,7 +65,8 @@ def converge(atoms: Atoms, log: str | Path, level: Level = PBE_GPAW_1) -> Any:
     from gpaw import GPAW, KohnShamConvergenceError
 
     frame = Atoms(atoms.numbers, cell=atoms.cell, positions=atoms.positions, pbc=True, info={"metallic": True})
-    frame.calc = GPAW(**parameters(frame, level), txt=str(log))
+    # Minus four: four empty bands, for an insulator gets none by default and then shows no gap.
+    frame.calc = GPAW(**parameters(frame, level), nbands=-4, txt=str(log))
     try:
         frame.get_potential_energy()
     except KohnShamConvergenceError:
@@ -75,7 +76,10 @@ def converge(atoms: Atoms, log: str | Path, level: Level = PBE_GPAW_1) -> Any:
 
 @dataclass(frozen=True)
 class Bands:
-    """Eigenvalues in eV from the Fermi level, shape (k, bands), with k-points (fractional), weights, and electrons."""
+    """Eigenvalues in eV, shape (k, bands), from the Fermi level (of an insulator: from the middle of its gap).
+
+    With k-points (fractional, shape (k, 3)), their weights, and the number of electrons.
+    """
 
     k_points: np.ndarray
     weights: np.ndarray
@@ -113,17 +117,28 @@ class Bands:
 
 def bands_of(calc: Any) -> Bands:
     """Bands on the k-mesh of the calculation itself (irreducible points with their weights)."""
-    points, fermi = calc.get_ibz_k_points(), calc.get_fermi_level()
-    energies = np.array([calc.get_eigenvalues(kpt=k) for k in range(len(points))]) - fermi
-    return Bands(points, np.asarray(calc.get_k_point_weights()), energies, round(float(calc.get_number_of_electrons())))
+    points, electrons = calc.get_ibz_k_points(), round(float(calc.get_number_of_electrons()))
+    energies = np.array([calc.get_eigenvalues(kpt=k) for k in range(len(points))])
+    return Bands(points, np.asarray(calc.get_k_point_weights()), energies - _zero(calc, energies, electrons), electrons)
+
+
+def _zero(calc: Any, energies_eV: np.ndarray, electrons: int) -> float:
+    """Fermi level; in a gap, where smearing leaves it anywhere, the middle of it."""
+    if electrons % 2 == 0:
+        top = float(energies_eV[:, electrons // 2 - 1].max())
+        bottom = float(energies_eV[:, electrons // 2].min())
+        if bottom > top:
+            return 0.5 * (top + bottom)
+    return float(calc.get_fermi_level())
 
 
 def bands_on(calc: Any, k_points: np.ndarray | dict[str, Any], empty: int = 6, log: str | Path = "-") -> Bands:
-    """Bands on other k-points, with the density and the Fermi level of `calc` kept."""
+    """Bands on other k-points, with the density and the zero of energy of `calc` kept."""
+    own = np.array([calc.get_eigenvalues(kpt=k) for k in range(len(calc.get_ibz_k_points()))])
     electrons = round(float(calc.get_number_of_electrons()))
     count = electrons // 2 + empty
     fixed = calc.fixed_density(kpts=k_points, nbands=count + 4, convergence={"bands": count}, txt=str(log),
                                symmetry={"symmorphic": False} if isinstance(k_points, dict) else "off")
-    found = bands_of(fixed)
-    energies = found.energies_eV + fixed.get_fermi_level() - calc.get_fermi_level()
-    return Bands(found.k_points, found.weights, energies[:, :count], electrons)
+    points = fixed.get_ibz_k_points()
+    energies = np.array([fixed.get_eigenvalues(kpt=k)[:count] for k in range(len(points))])
+    return Bands(points, np.asarray(fixed.get_k_point_weights()), energies - _zero(calc, own, electrons), electrons)
