@@ -219,8 +219,9 @@ def run_reaction(settings: ReactSettings, out: str | Path,
     _check_folder(plan, out)
     if (out / "result.json").is_file():
         return ReactionResult.load(out)
+    resolved = {**settings.model_dump(), **plan.identity()}
     out.mkdir(parents=True, exist_ok=True)
-    with _locked(out) as lock, RunRecord(out, "react", settings.model_dump(), settings.seed) as record:
+    with _locked(out) as lock, RunRecord(out, "react", resolved, settings.seed) as record:
         if not (out / "settings.yaml").is_file():
             shutil.copyfile(plan.potential.nep_path, out / "nep.txt")
             write_yaml(out / "settings.yaml", plan.identity())
