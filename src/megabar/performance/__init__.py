@@ -1,0 +1,1 @@
+"""How fast a potential runs on this machine, and input decks that take a run to a larger one."""
