@@ -130,7 +130,7 @@ import sys
 from test_dynamics_stage import argon, stage
 from megabar.dynamics import protocols
 from megabar.dynamics.stage import run_stage
-run_stage(stage(argon(), steps=20000, dump_every=100, checkpoint_every=500, ensemble=protocols.production(80.0, 0.5),
+run_stage(stage(argon(), steps=12000, dump_every=100, checkpoint_every=500, ensemble=protocols.production(80.0, 0.5),
                 prepare=protocols.velocities(80.0, 3)), sys.argv[1], ranks=int(sys.argv[2]))
 """
 
@@ -149,18 +149,18 @@ def _alive(folder: Path) -> list[int]:
 
 @pytest.mark.lammps
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-@pytest.mark.parametrize("ranks", [1, 2])
-def test_killed_at_random_it_goes_on_without_a_seam(tmp_path, ranks):
+@pytest.mark.parametrize("ranks, kills", [(1, 4), (2, 2)])
+def test_killed_at_random_it_goes_on_without_a_seam(tmp_path, ranks, kills):
     """kill -9 of Python: LAMMPS goes with it, and the trajectory ends up with every frame once, in order, unbroken."""
     folder = tmp_path / "s"
     rng = np.random.default_rng(5)
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
-    for _ in range(4):
+    for _ in range(kills):
         before = set(folder.glob("checkpoint.*.restart"))
         process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(folder), str(ranks)], env=environment)
         while set(folder.glob("checkpoint.*.restart")) <= before and process.poll() is None:
             time.sleep(0.01)
-        time.sleep(float(rng.uniform(0.0, 0.1)))
+        time.sleep(float(rng.uniform(0.0, 0.05)))
         assert process.poll() is None, "ended before it could be killed"
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -173,11 +173,11 @@ def test_killed_at_random_it_goes_on_without_a_seam(tmp_path, ranks):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         frames = list(read_trajectory(folder / "trajectory.dump"))
-    np.testing.assert_allclose([f.time_ps for f in frames], 0.2 * np.arange(201), atol=1e-9)
+    np.testing.assert_allclose([f.time_ps for f in frames], 0.2 * np.arange(121), atol=1e-9)
     # Between frames 200 fs apart argon at 80 K moves far less than an A; a lost stretch would show as a jump.
     jumps = [np.abs(b.unwrapped_A - a.unwrapped_A).max() for a, b in zip(frames[:-1], frames[1:], strict=True)]
     assert max(jumps) < 1.5
-    late = [f.velocities_A_per_fs for f in frames[60:]]
+    late = [f.velocities_A_per_fs for f in frames[40:]]
     temperature = 39.948 * (np.array(late) ** 2).mean() * 1e4 * 1.0364269e-2 / 8.617333e-5 * 108 / 107
     assert temperature == pytest.approx(80.0, rel=0.1)
 
