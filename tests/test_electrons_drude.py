@@ -167,6 +167,6 @@ def test_no_text_breaks_the_table_reader(tmp_path, text):
     path = tmp_path / "fuzz.csv"
     path.write_text(text, encoding="utf-8")
     try:
-        assert read_columns(path, 2, "two numbers").shape[1] >= 2
+        assert read_columns(path, 2, "two numbers")[0].shape[1] >= 2
     except InputError as error:
         assert "fuzz.csv" in str(error)

@@ -35,6 +35,15 @@ def test_allen_dynes_reproduces_published_rows_with_the_f2_of_each_paper(moments
     assert formulas.allen_dynes_tc_K(moments, mu_star, form) == pytest.approx(expected, rel=relative)
 
 
+@pytest.mark.parametrize(("moments", "eliashberg"), [
+    (Moments(2.41, 1011.0, 1312.0), 235.0),  # LaH6, arXiv:2012.04787
+    (Moments(1.49, 650.0, 1121.0), 94.7), (Moments(1.0, 892.0, 1383.0), 70.4),  # La4H23, arXiv:2307.13067
+])
+def test_xie_formula_stands_in_for_published_eliashberg_solutions(moments, eliashberg):
+    # Those papers put mu* = 0.1 at the cutoff; Xie et al. quote a few per cent for hydrides.
+    assert formulas.xie_tc_K(moments, 0.10) == pytest.approx(eliashberg, rel=0.05)
+
+
 def test_low_tc_metals_come_out_near_experiment():
     # Allen and Dynes 1975 table I: Pb lambda 1.55, omega_log 56, omega_2 65 K, mu* 0.131; measured 7.19 K. Al: 0.43,
     # 296 K; measured 1.18 K. The formula is good to about 10 % for Pb.

@@ -137,6 +137,8 @@ def test_unit_of_header_and_of_caller_must_agree(tmp_path):
     path = write(tmp_path / "x.dat", "THz", "# E(THz) 0.005")
     with pytest.raises(InputError, match="states THz"):
         read_alpha2f(path, "meV")
+    several = write(tmp_path / "s.csv", "meV", '"freqs, meV","a2f","Tc, K","T (K)"', separator=",")
+    assert read_alpha2f(several, "meV").unit == read_alpha2f(several).unit == "meV"
     with pytest.raises(UnitMissing):
         read_alpha2f(write(tmp_path / "y.dat"))
     with pytest.raises(InputError, match="one of"):

@@ -139,7 +139,7 @@ def test_history_rows_are_cited_and_in_range():
 
 @pytest.mark.parametrize(("text", "said"), [
     ("T,R\n" + "1,2\n" * 5, "points"), ("T,R\n" + "1,2\n" * 20, "does not fall"), ("T,R\n1,2\nx,y\n", "line 3"),
-    ("T,R\n1,2\n1\n", "line 3"), ("", "points"), ("T,R\n" + "\n".join(f"{-i},1" for i in range(20)), "positive"),
+    ("T,R\n1,2\n1\n", "line 3"), ("", "no rows"), ("T,R\n" + "\n".join(f"{-i},1" for i in range(20)), "positive"),
 ])
 def test_bad_tables_are_one_line(tmp_path, capsys, monkeypatch, text, said):
     monkeypatch.chdir(tmp_path)

@@ -46,9 +46,9 @@ def elf(
         record.citations = ["Becke and Edgecombe, J. Chem. Phys. 92, 5397 (1990), doi:10.1063/1.458517"]
     for note in result.notes:
         stderr.print(f"note: {note}")
-    rows = [[f"{s.position_frac[0]:.3f} {s.position_frac[1]:.3f} {s.position_frac[2]:.3f}", s.kind, s.neighbours,
-             s.distance_A, s.elf, s.charge_e, "yes" if s.electride else "no"] for s in result.sites]
-    text = table(["position", "kind", "shared by", "distance (A)", "ELF", "charge (e)", "electride"], rows)
+    rows = [["{:.3f} {:.3f} {:.3f}".format(*s.position_frac), "electride" if s.electride else s.kind, s.neighbours,
+             round(s.distance_A, 3), round(s.elf, 3), round(s.charge_e, 2)] for s in result.sites]
+    text = table(["position", "kind", "shared by", "at (A)", "ELF", "charge (e)"], rows)
     emit(values, json, f"{text}\n{values['electride_sites']} electride sites; gap {result.fundamental_gap_eV:.2f} eV "
          f"(direct {result.direct_gap_eV:.2f}) on the k-mesh; {result.pressure_GPa:.1f} GPa; figure in {target}/")
 

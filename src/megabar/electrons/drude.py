@@ -93,7 +93,7 @@ def read_reflectances(path: str | Path, absorption: str | Path | None = None) ->
     `absorption` is a table of wavelength (nm) and transmission (0-1) of the light's whole way through the window, there
     and back: measured values are divided by it, interpolated, and their errors likewise.
     """
-    table = read_columns(path, 2, "wavelength in nm and reflectance")
+    table, _ = read_columns(path, 2, "wavelength in nm and reflectance")
     wavelength, values = table[:, 0], table[:, 1]
     if np.any(wavelength < 100.0) or np.any(wavelength > 1e5):
         raise InputError(f"{path}: wavelengths outside 100-100000 nm; um or eV? write nm")
@@ -107,7 +107,7 @@ def read_reflectances(path: str | Path, absorption: str | Path | None = None) ->
     if error is not None and np.any(error <= 0.0):
         raise InputError(f"{path}: errors must be positive; mend the third column")
     if absorption is not None:
-        correction = read_columns(absorption, 2, "wavelength in nm and transmission")
+        correction, _ = read_columns(absorption, 2, "wavelength in nm and transmission")
         correction = correction[np.argsort(correction[:, 0])]
         if np.any(correction[:, 1] <= 0.0) or np.any(correction[:, 1] > 1.0):
             raise InputError(f"{absorption}: transmissions must lie above 0 and up to 1; mend them")
@@ -184,8 +184,10 @@ class DrudeFit:
         curve = self._curve()
         write_csv(target / "drude.csv", curve)
         plasma, time = np.meshgrid(self.grid_plasma_eV, self.grid_time_fs, indexing="ij")
-        columns: dict[str, Any] = {"plasma_energy_eV": plasma.ravel(), "scattering_time_fs": time.ravel(),
-                                   "delta_chi_squared": (self.grid_chi_squared - self.chi_squared).ravel()}
+        above = self.grid_chi_squared - self.chi_squared
+        near = above < 25.0
+        columns: dict[str, Any] = {"plasma_energy_eV": plasma[near].round(4), "scattering_time_fs": time[near].round(5),
+                                   "delta_chi_squared": above[near].round(3)}
         write_csv(target / "drude_confidence.csv", columns)
         figure = Figure(figsize=(9.6, 4.0), layout="constrained")
         left, right = figure.subplots(1, 2)

@@ -85,15 +85,15 @@ class ElfResult:
         with atomic_path(target / "elf.cube") as path, path.open("w") as handle:
             write_cube(handle, self.cell_atoms, data=self.elf)
         u, v, values, _ = self.slice()
-        columns: dict[str, Any] = {"u_A": u.ravel(), "v_A": v.ravel(), "elf": values.ravel()}
+        columns: dict[str, Any] = {"u_A": u.ravel().round(3), "v_A": v.ravel().round(3), "elf": values.ravel().round(4)}
         write_csv(target / "elf.csv", columns)
         figure = Figure(figsize=(9.6, 4.4), layout="constrained")
         self.plot(figure.add_subplot(1, 2, 1))
         self.plot_isosurface(figure.add_subplot(1, 2, 2, projection="3d"))
         with atomic_path(target / "elf.png") as path:
-            figure.savefig(path, dpi=150)
+            figure.savefig(path, dpi=120)
 
-    def slice(self, points: int = 140) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[tuple[float, float, str]]]:
+    def slice(self, points: int = 110) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[tuple[float, float, str]]]:
         """A plane through the best site, its nearest atom and the next atom off that line.
 
         Returns in-plane coordinates u, v in A and ELF, each of shape (points, points), and (u, v, symbol) of the atoms

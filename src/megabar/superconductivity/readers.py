@@ -100,17 +100,15 @@ def _layout(table: _Table) -> str:
 
 
 def _unit(table: _Table, given: str | None, path: Path) -> str:
-    """The unit given by the caller, checked against the one that the file states; that one when none is given."""
-    found = _UNIT_WORDS.search(table.header)
-    stated = None if found is None else {"cm": "cm-1"}.get(str(found.lastgroup), str(found.lastgroup))
+    """The unit given by the caller, checked against those that the file states; without it the first of them."""
+    stated = [{"cm": "cm-1"}.get(str(m.lastgroup), str(m.lastgroup)) for m in _UNIT_WORDS.finditer(table.header)]
     if given is None:
-        if stated is None:
+        if not stated:
             raise UnitMissing(f"{path}: states no unit of frequency; add --unit {'|'.join(KELVIN_PER)}")
-        return stated
+        return stated[0]
     unit = parse_unit(given)
-    if stated is not None and stated != unit:
-        raise InputError(f"{path}: its header states {stated} ({found.group(0)!r}), not {unit}; "  # type: ignore[union-attr]
-                         f"use --unit {stated}, or mend the header")
+    if stated and unit not in stated:
+        raise InputError(f"{path}: its header states {stated[0]}, not {unit}; use --unit {stated[0]} or mend it")
     return unit
 
 

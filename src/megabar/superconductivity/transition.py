@@ -14,7 +14,6 @@ the step, the spacing of the points over sqrt(12) is the least error.
 
 from __future__ import annotations
 
-import csv
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ import numpy as np
 from scipy.optimize import curve_fit
 
 from megabar.campaign.files import atomic_path, write_csv, write_json
+from megabar.electrons.tables import read_columns
 from megabar.errors import InputError
 
 MINIMUM_POINTS = 12
@@ -109,38 +109,15 @@ def read_measured(path: str | Path, kind: str | None = None) -> Measured:
     `kind` is "R" or "M"; without it the header decides (moment, magnetisation, emu, chi: M), else R. Raises InputError
     naming the file and line.
     """
-    source = Path(path)
-    try:
-        text = source.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        raise InputError(f"{source}: cannot be read as text; give a table with temperature and signal") from None
-    header = ""
-    rows: list[list[float]] = []
-    for number, line in enumerate(text.splitlines(), 1):
-        body = line.strip()
-        if not body or body[0] in "#!%":
-            header += body
-            continue
-        cells = next(csv.reader([body])) if "," in body else re.split(r"[\s;]+", body)
-        try:
-            values = [float(c) for c in cells if c.strip()]
-        except ValueError:
-            if rows:
-                raise InputError(f"{source}: line {number} is not numbers ({body[:40]!r}); mend it") from None
-            header += body
-            continue
-        if len(values) < 2 or (rows and len(values) != len(rows[0])):
-            raise InputError(f"{source}: line {number} has {len(values)} columns; give temperature and signal in each")
-        rows.append(values)
-    if len(rows) < MINIMUM_POINTS:
-        raise InputError(f"{source}: {len(rows)} points; a transition needs {MINIMUM_POINTS} or more")
-    table = np.array(rows)
-    if not np.all(np.isfinite(table)) or np.any(table[:, 0] <= 0.0) or np.any(table[:, 0] > 5000.0):
-        raise InputError(f"{source}: temperatures must be positive numbers in K (and no NaN); mend those rows")
+    table, header = read_columns(path, 2, "temperature and signal")
+    if len(table) < MINIMUM_POINTS:
+        raise InputError(f"{path}: {len(table)} points; a transition needs {MINIMUM_POINTS} or more")
+    if np.any(table[:, 0] <= 0.0) or np.any(table[:, 0] > 5000.0):
+        raise InputError(f"{path}: temperatures must be positive numbers in K; mend those rows")
     found = kind or ("M" if re.search(r"moment|magneti|emu|\bchi\b|susceptib|zfc", header, re.IGNORECASE) else "R")
     table = table[np.argsort(table[:, 0], kind="stable")]
     second = table[:, 2] if found == "M" and table.shape[1] > 2 else None
-    return Measured(str(source), found, table[:, 0], table[:, 1], second)
+    return Measured(str(path), found, table[:, 0], table[:, 1], second)
 
 
 def isotonic(values: np.ndarray) -> np.ndarray:
