@@ -6,9 +6,11 @@ from the translations that map the averaged metal positions onto themselves; eve
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from itertools import combinations
 from math import gcd
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -65,8 +67,7 @@ def find_crystal(metal_A: np.ndarray, hydrogen_A: np.ndarray, hydrogen_scatter_A
     if basis is None:
         return None
     density = _density(metal_A, cell_A, axis)
-    many = int(round(density * abs(np.linalg.det(basis))))
-    folded = _fold(metal_A, basis, max(1, many), 0.5 * _MATCH * 2.0 * density ** (-1 / 3))
+    folded = _fold(metal_A, basis, density)
     if folded is None:
         return None
     basis, sites, origin, rms = folded
@@ -82,13 +83,21 @@ def find_crystal(metal_A: np.ndarray, hydrogen_A: np.ndarray, hydrogen_scatter_A
 
 def space_group(atoms: Atoms, tolerance_A: float = SYMMETRY_TOLERANCE_A) -> str:
     """International symbol and number, like "I4/mmm (139)"; "unknown" when the search fails."""
+    data = _symmetry(atoms, tolerance_A)
+    return "unknown" if data is None else f"{data.international} ({data.number})"
+
+
+def _symmetry(atoms: Atoms, tolerance_A: float) -> Any:
+    """spglib's data set of a cell, or None when it finds no symmetry."""
     import spglib
 
-    try:
-        return str(spglib.get_spacegroup((atoms.cell[:], atoms.get_scaled_positions(), atoms.numbers),
-                                         symprec=tolerance_A) or "unknown")
-    except Exception as error:  # spglib's own error types differ between its versions
-        return f"unknown ({type(error).__name__})"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of its own error handling
+        try:
+            return spglib.get_symmetry_dataset((atoms.cell[:], atoms.get_scaled_positions(), atoms.numbers),
+                                               symprec=tolerance_A)
+        except Exception:  # its error types differ between versions
+            return None
 
 
 def _density(metal_A: np.ndarray, cell_A: np.ndarray, axis: int | None) -> float:
@@ -124,9 +133,10 @@ def _lattice(metal_A: np.ndarray, hydrogen_A: np.ndarray, cell_A: np.ndarray, ax
     normal = None if axis is None else _normal(cell_A, axis)
     height = np.zeros(len(metal_A)) if normal is None else metal_A @ normal
     low, high = height.min() - 0.3 * distance, height.max() + 0.3 * distance
-    middle = np.argsort(np.abs(height - np.median(height)))[:4]
+    # From atoms in the middle and from some near one end, whose longer translations stay within a thin region.
+    seeds = np.concatenate([np.argsort(np.abs(height - np.quantile(height, share)))[:4] for share in (0.5, 0.1)])
     accepted: list[np.ndarray] = []
-    for guess in vector[np.isin(i, middle)]:
+    for guess in vector[np.isin(i, seeds)]:
         if any(np.linalg.norm(guess - t) < _MATCH * distance for t in accepted):
             continue
         translation = guess
@@ -172,22 +182,32 @@ def _maps(hydrogen_A: np.ndarray, translation: np.ndarray, search: np.ndarray, n
     return bool(mapped.mean() >= _ACCEPTED)
 
 
-def _fold(metal_A: np.ndarray, basis: np.ndarray, many: int, radius_A: float) -> tuple[
+def _fold(metal_A: np.ndarray, basis: np.ndarray, density: float) -> tuple[
         np.ndarray, np.ndarray, np.ndarray, float] | None:
-    """Refined basis, sites (k, 3) in fractions, origin and scatter: a least-squares fit of r = n basis + site."""
+    """Refined basis, sites (k, 3) in fractions, origin and scatter: a least-squares fit of r = n basis + site.
+
+    Sites that fewer than half as many atoms hold as the fullest one are defects; None when more than 15 % of the atoms
+    stand on such, or when the sites do not make up the density.
+    """
     origin = metal_A[np.argmin(np.linalg.norm(metal_A - metal_A.mean(axis=0), axis=1))]
+    places = metal_A - origin
     for _ in range(3):
-        fractions = (metal_A - origin) @ np.linalg.inv(basis)
-        sites, label = _cluster(fractions, basis, 2.0 * radius_A)
-        if len(sites) != many:
+        fractions = places @ np.linalg.inv(basis)
+        sites, label = _cluster(fractions, basis, 2.0 * _MATCH * density ** (-1.0 / 3.0))
+        held = np.bincount(label, minlength=len(sites))
+        good = np.flatnonzero(held >= 0.5 * held.max())
+        regular = np.isin(label, good)
+        many = len(good)
+        if regular.mean() < _ACCEPTED or abs(many / (abs(np.linalg.det(basis)) * density) - 1.0) > 0.25:
             return None
-        whole = np.rint(fractions - sites[label])
-        design = np.concatenate([whole, np.eye(many)[label]], axis=1)
-        solution = np.linalg.lstsq(design, metal_A - origin, rcond=None)[0]
+        number = np.searchsorted(good, label[regular])
+        whole = np.rint(fractions[regular] - sites[label[regular]])
+        design = np.concatenate([whole, np.eye(many)[number]], axis=1)
+        solution = np.linalg.lstsq(design, places[regular], rcond=None)[0]
         basis = solution[:3]
-        rms = float(np.sqrt(np.mean(np.sum((metal_A - origin - design @ solution) ** 2, axis=1))))
-    places = solution[3:] @ np.linalg.inv(basis)
-    return basis, places - np.floor(places), origin, rms
+        rms = float(np.sqrt(np.mean(np.sum((places[regular] - design @ solution) ** 2, axis=1))))
+    found = solution[3:] @ np.linalg.inv(basis)
+    return basis, found - np.floor(found), origin, rms
 
 
 def _cluster(fractions: np.ndarray, basis: np.ndarray, radius_A: float) -> tuple[np.ndarray, np.ndarray]:
@@ -271,14 +291,8 @@ def orientation(parent: AveragedCrystal, product: AveragedCrystal, normal: np.nd
 
 def _conventional(atoms: Atoms) -> np.ndarray | None:
     """(3, 3) conventional axes of the metal's lattice in the orientation of `atoms`."""
-    import spglib
-
     metal = atoms[atoms.numbers != 1]
-    try:
-        data = spglib.get_symmetry_dataset((metal.cell[:], metal.get_scaled_positions(), metal.numbers),
-                                           symprec=SYMMETRY_TOLERANCE_A)
-    except Exception:  # spglib's own error types differ between its versions
-        return None
+    data = _symmetry(metal, SYMMETRY_TOLERANCE_A)
     if data is None:
         return None
     # (a b c) = (a_s b_s c_s) P, columns being vectors.

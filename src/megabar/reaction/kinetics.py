@@ -23,31 +23,41 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _MIN_ROWS = 8
-_BOOTSTRAP = 200
+_BOOTSTRAP = 100
 
 
 @dataclass(frozen=True)
 class RateLaw:
-    """x(t) of one law: t in ps from the onset, parameters by name; `start` guesses them from times and gains."""
+    """x(t) of one law: t in ps from the onset, parameters by name; `slopes` are its derivatives by the parameters
+    (t, p), `start` guesses them from times and amounts."""
 
     name: str
     parameters: tuple[str, ...]
     value: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    slopes: Callable[[np.ndarray, np.ndarray], np.ndarray]
     start: Callable[[np.ndarray, np.ndarray], list[float]]
-    bounds: tuple[list[float], list[float]]
 
 
-_INF = np.inf
+def _avrami_slopes(p: np.ndarray, t: np.ndarray) -> np.ndarray:
+    reduced = np.maximum(p[2] * t, 1e-300)
+    power = reduced ** p[3]
+    left = p[1] * np.exp(-power) * power
+    return np.stack([np.ones_like(t), -np.expm1(-power), left * p[3] / p[2], left * np.log(reduced)], axis=1)
+
+
+# Beyond these an Avrami curve cannot be told from a straight line or a step within the rows that there are.
+_AVRAMI_EXPONENT = (0.5, 4.5)
+_AVRAMI_GAIN = 4.0  # times the gain that was seen
 LAWS = {
     law.name: law for law in (
         RateLaw("linear", ("initial", "rate_per_ps"), lambda p, t: p[0] + p[1] * t,
-                lambda t, x: [x[0], (x[-1] - x[0]) / t[-1]], ([-_INF, -_INF], [_INF, _INF])),
+                lambda p, t: np.stack([np.ones_like(t), t], axis=1), lambda t, x: [x[0], (x[-1] - x[0]) / t[-1]]),
         RateLaw("parabolic", ("initial", "rate_per_sqrt_ps"), lambda p, t: p[0] + p[1] * np.sqrt(t),
-                lambda t, x: [x[0], (x[-1] - x[0]) / np.sqrt(t[-1])], ([-_INF, -_INF], [_INF, _INF])),
+                lambda p, t: np.stack([np.ones_like(t), np.sqrt(t)], axis=1),
+                lambda t, x: [x[0], (x[-1] - x[0]) / np.sqrt(t[-1])]),
         RateLaw("avrami", ("initial", "gain", "rate_per_ps", "exponent"),
-                lambda p, t: p[0] + p[1] * -np.expm1(-((p[2] * t) ** p[3])),
-                lambda t, x: [x[0], x[-1] - x[0] + 1e-3, 2.0 / t[-1], 1.5],
-                ([-_INF, 0.0, 1e-6, 0.5], [_INF, _INF, 1e3, 5.0])),
+                lambda p, t: p[0] + p[1] * -np.expm1(-((p[2] * t) ** p[3])), _avrami_slopes,
+                lambda t, x: [x[0], np.ptp(x), 2.0 / t[-1], 1.5]),
     )
 }
 
@@ -56,16 +66,15 @@ LAWS = {
 class RateFit:
     """One law fitted to x(t): values and bootstrap standard errors by parameter name.
 
-    aicc: corrected Akaike criterion with the effective number of independent rows; the lowest law is the best.
-    residual: root of the mean square residual, in the unit of x.
+    residual: root of the mean square residual, in the unit of x. correlation_rows: rows that residuals stay alike for.
     """
 
     law: str
     onset_ps: float
     values: dict[str, float]
     errors: dict[str, float]
-    aicc: float
     residual: float
+    correlation_rows: float
 
     def predict(self, time_ps: np.ndarray) -> np.ndarray:
         law = LAWS[self.law]
@@ -99,20 +108,20 @@ def fit_rate(time_ps: np.ndarray, amount: np.ndarray, law: str, onset_ps: float 
     # Resampled residuals of a fit are too small by its own degrees of freedom, counted in independent rows.
     independent = max(len(t) / correlation, count + 2.0)
     error = draws.std(axis=0) * np.sqrt(independent / max(independent - count, 1.0))
-    mean_square = float(np.mean(residuals**2))
-    aicc = independent * np.log(max(mean_square, 1e-300)) + 2 * count
-    aicc += 2 * count * (count + 1) / max(independent - count - 1, 0.5)
     return RateFit(law, onset, dict(zip(form.parameters, best.tolist(), strict=True)),
-                   dict(zip(form.parameters, error.tolist(), strict=True)), float(aicc), float(np.sqrt(mean_square)))
+                   dict(zip(form.parameters, error.tolist(), strict=True)), float(np.sqrt(np.mean(residuals**2))),
+                   correlation)
 
 
 def _solve(form: RateLaw, t: np.ndarray, x: np.ndarray, start: np.ndarray) -> np.ndarray:
-    if len(form.parameters) == 2:  # linear in its parameters
-        basis = np.stack([np.ones_like(t), form.value(np.array([0.0, 1.0]), t)], axis=1)
-        return np.linalg.lstsq(basis, x, rcond=None)[0]
-    low, high = np.array(form.bounds[0]), np.array(form.bounds[1])
-    guess = np.clip(start, low + 1e-9, high - 1e-9)
-    return least_squares(lambda p: form.value(p, t) - x, guess, bounds=(low, high), x_scale=np.abs(guess) + 0.1).x
+    if form.name != "avrami":
+        return np.linalg.lstsq(form.slopes(start, t), x, rcond=None)[0]
+    span = max(float(np.ptp(x)), 1e-6)
+    low = np.array([x.min() - span, 0.0, 0.02 / t[-1], _AVRAMI_EXPONENT[0]])
+    high = np.array([x.max() + span, _AVRAMI_GAIN * span, 50.0 / t[-1], _AVRAMI_EXPONENT[1]])
+    inner = 1e-6 * (high - low)
+    return least_squares(lambda p: form.value(p, t) - x, np.clip(start, low + inner, high - inner),
+                         jac=lambda p: form.slopes(p, t), bounds=(low, high), x_scale=high - low, max_nfev=60).x
 
 
 def _correlation_rows(residuals: np.ndarray) -> float:
@@ -137,7 +146,7 @@ def _resample(residuals: np.ndarray, block: int, rng: np.random.Generator) -> np
 
 @dataclass(frozen=True)
 class Kinetics:
-    """Uptake between its onset and saturation, with all rate laws fitted; `best` has the lowest aicc.
+    """Uptake between its onset and saturation, with all rate laws fitted; `best` has the lowest criterion.
 
     fits is empty when nothing was taken up or too few rows saw it; `reason` then says so.
     """
@@ -148,8 +157,26 @@ class Kinetics:
     reason: str
 
     @property
+    def criterion(self) -> dict[str, float]:
+        """Corrected Akaike criterion by law, above that of the best. Rows count as far as they are independent, which
+        the residuals of the closest law tell."""
+        if not self.fits:
+            return {}
+        closest = min(self.fits, key=lambda fit: fit.residual)
+        values = {}
+        for fit in self.fits:
+            count = len(fit.values)
+            independent = max(len(self.time_ps) / closest.correlation_rows, count + 2.0)
+            values[fit.law] = (independent * np.log(max(fit.residual, 1e-12) ** 2) + 2 * count
+                               + 2 * count * (count + 1) / (independent - count - 1))
+        lowest = min(values.values())
+        return {law: float(value - lowest) for law, value in values.items()}
+
+    @property
     def best(self) -> RateFit | None:
-        return min(self.fits, key=lambda fit: fit.aicc, default=None)
+        """The law with the lowest criterion."""
+        criterion = self.criterion
+        return min(self.fits, key=lambda fit: criterion[fit.law], default=None)
 
     def save(self, out: Path) -> list[Path]:
         """kinetics.csv in the folder `out`: uptake and each law's curve; nothing without fits."""
@@ -167,10 +194,10 @@ class Kinetics:
 
     def summary(self) -> dict[str, Any]:
         """Laws, values and errors for --json."""
-        best = self.best
+        best, criterion = self.best, self.criterion
         return {"best": None if best is None else best.law, "reason": self.reason,
-                "laws": {f.law: {"onset_ps": f.onset_ps, "values": f.values, "errors": f.errors, "aicc": f.aicc,
-                                 "residual": f.residual} for f in self.fits}}
+                "laws": {f.law: {"onset_ps": f.onset_ps, "values": f.values, "errors": f.errors,
+                                 "residual": f.residual, "criterion": criterion[f.law]} for f in self.fits}}
 
 
 def uptake_kinetics(time_ps: np.ndarray, h_per_metal: np.ndarray, onset_ps: float | None,

@@ -26,7 +26,7 @@ MOBILITY_LIMIT = 0.2
 mobile. A crystal at its melting point vibrates by 0.1 in all (Lindemann), which gives 0.115 here."""
 LAG_PS = 2.0
 """Over this lag a melt with D = 0.1 A^2/ps (1e-5 cm^2/s) moves 0.9 A in the plane, a crystal stays below 0.4 A."""
-_PLANE_SMOOTHING_A = 0.7
+_PLANE_SMOOTHING_A = 0.55
 
 
 def nearest_distance_A(metal_per_A3: float) -> float:
@@ -42,22 +42,23 @@ def mobility_limit_A2(metal_per_A3: float) -> float:
 def count_layers(from_centre_A: np.ndarray, region: Region) -> int:
     """Number of lattice planes of a slab from the metals' places (n,) along the normal, averaged over vibrations.
 
-    Planes closer than 1.4 A (corrugated faces) count as one. Where planes cannot be seen (a melt), the thickness is
-    divided by that of a layer of close-packed spheres.
+    The spacing of the planes that can be seen divides the thickness, so that a surface already molten is counted as
+    well; planes closer than 1.1 A (corrugated faces) are one. Where no regular planes can be seen (a melt), the spacing
+    is that of layers of close-packed spheres.
     """
     bins = int(round(region.height_A / 0.05))
     profile = np.histogram(from_centre_A, bins=bins, range=(-0.5 * region.height_A, 0.5 * region.height_A))[0]
     density = smooth(profile.astype(float), region.height_A, _PLANE_SMOOTHING_A)
-    peak = (density > np.roll(density, 1)) & (density >= np.roll(density, -1)) & (density > 0.3 * density.max())
-    planes = int(peak.sum())
-    if planes and 1.4 <= region.thickness_A / planes <= 4.5:
-        holds = np.array([len(part) for part in np.array_split(from_centre_A, planes)])
-        gaps = np.diff(np.sort(from_centre_A))
-        cuts = np.cumsum(holds)[:-1] - 1
-        # Between true planes the metals leave a gap; in a melt they do not.
-        if planes == 1 or np.median(gaps[cuts]) > 4.0 * np.median(gaps):
-            return planes
-    return max(1, int(round(region.thickness_A / (0.816 * nearest_distance_A(region.metal_per_A3)))))
+    peaks = np.flatnonzero((density > np.roll(density, 1)) & (density >= np.roll(density, -1)))
+    peaks = peaks[density[peaks] > 0.5 * density.max()]
+    gaps = np.diff(peaks) * region.height_A / bins
+    troughs = np.array([density[i:j].min() for i, j in zip(peaks[:-1], peaks[1:], strict=True)])
+    seen = gaps[troughs < 0.65 * np.minimum(density[peaks[:-1]], density[peaks[1:]])] if len(gaps) else gaps
+    spacing = float(np.median(seen)) if len(seen) else 0.0
+    regular = len(seen) >= 2 and float(np.median(np.abs(seen - spacing))) < 0.1 * spacing
+    if not regular or not 1.4 <= spacing <= 4.5:
+        spacing = 0.816 * nearest_distance_A(region.metal_per_A3)
+    return max(1, int(round(region.thickness_A / spacing)))
 
 
 def assign(from_centre: np.ndarray, layers: int) -> tuple[np.ndarray, np.ndarray]:

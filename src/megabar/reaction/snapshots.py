@@ -43,11 +43,11 @@ def draw_snapshots(fig: Figure, snapshots: tuple[Snapshot, ...]) -> None:
         ax.tick_params(left=False, labelleft=False)
     axes[0].set_ylabel("along the normal (Å)")
     bar = fig.colorbar(ScalarMappable(Normalize(*_ORDER_RANGE), _METAL_MAP), cax=fig.add_subplot(grid[0, count]))
-    bar.set_label(r"metal order $\overline{q}_6$")
+    bar.set_label(r"order $\overline{q}_6$")
     if longest > 0:
         bar = fig.colorbar(ScalarMappable(ages, _ABSORBED_MAP), cax=fig.add_subplot(grid[1, count]))
         bar.ax.set_ylim(0.0, longest)
-        bar.set_label("absorbed H$_2$ for (ps)")
+        bar.set_label("H$_2$ in for (ps)")
     names = ((SKY, "free H$_2$"), (GREEN, "hydridic H"), (PURPLE, "H$_3$-like"), (GREY, "other H"))
     handles = [Line2D([], [], ls="", marker="o", ms=5, mec="black", mew=0.3, mfc=colour, label=label)
                for colour, label in names]

@@ -17,9 +17,10 @@ from megabar.reaction.order import environment
 
 DISTANCE_LIMIT = 40.0
 """Largest squared Mahalanobis distance of a match (10 degrees of freedom)."""
-_NOISE = np.linspace(0.01, 0.11, 11)
+_NOISE = np.linspace(0.01, 0.11, 9)
 # Displacement amplitudes in neighbour distances, up to just beyond Lindemann's 0.1 at melting.
-_STRAIN = 0.012
+_STRAIN = 0.02
+_DRAWS = 8
 _PRESSURE_GPA = 40.0
 
 
@@ -53,10 +54,10 @@ def _clouds() -> tuple[np.ndarray, np.ndarray]:
         crystal = prototypes.build(sublattice.prototype, "Ca", _PRESSURE_GPA)
         crystal = crystal[crystal.numbers != 1]
         heights = 1.0 / np.linalg.norm(np.linalg.inv(crystal.cell[:]), axis=0)
-        block = crystal.repeat(tuple(np.ceil(9.0 / heights).astype(int)))
+        block = crystal.repeat(tuple(np.ceil(8.0 / heights).astype(int)))
         clouds = []
         for amplitude in _NOISE:
-            for _ in range(3):
+            for _ in range(_DRAWS):
                 strain = rng.normal(size=(3, 3)) * _STRAIN
                 strain = 0.5 * (strain + strain.T) + np.diag([0.0, 0.0, rng.uniform(-1, 1) * sublattice.axial])
                 cell = block.cell[:] @ (np.eye(3) + strain)

@@ -170,7 +170,7 @@ def write_frames(path: str | Path, frames: Iterable[Frame]) -> Path:
     return path
 
 
-def _voids(atoms: Atoms, heights_A: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def voids(atoms: Atoms, heights_A: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """(m, 3) one place at each height, the widest of 400 tried between the atoms and the places taken before."""
     inverse = np.linalg.inv(atoms.cell[:])
     taken = atoms.positions.copy()
@@ -228,6 +228,6 @@ def front(atoms: Atoms, speed_A_per_ps: float, start_ps: float = 0.0, seed: int 
     lower = float(planes[0] - 0.5 * (planes[1] - planes[0]))
     upper = float(planes[-1] + 0.5 * (planes[1] - planes[0]))
     depth = (np.arange(len(metals)) + 0.5) / len(metals) * (upper - lower)
-    targets = _voids(atoms, lower + depth, rng)
+    targets = voids(atoms, lower + depth, rng)
     when = start_ps + depth / speed_A_per_ps
     return entering(molecules[: len(metals)], targets, when), lower
