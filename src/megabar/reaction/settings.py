@@ -25,7 +25,7 @@ class ReactSettings(Settings):
     phase: str | None = Field(None, description="Prototype of the hydride; default: the one known at this pressure.")
     face: str | None = Field(None, description="Face of the slab, like 001r; default: the rectangular basal face.")
     atoms: int = Field(600, ge=100, le=1_000_000, description="Number of atoms (or one more).")
-    h2_per_metal: float = Field(2.0, ge=0.3, le=20.0, description="H2 molecules per metal atom, roughly.")
+    h2_per_metal: float = Field(2.5, ge=0.3, le=20.0, description="H2 molecules per metal atom, roughly.")
     equilibration: str = Field("1.5 ps", description="Length of the crystal and fluid stages; contact takes a third.")
     timestep_fs: float = Field(0.5, ge=0.05, le=0.5, description="Time step; the H2 vibration takes 7.6 fs.")
     frame_every_fs: float = Field(50.0, ge=1.0, le=10_000.0, description="Time between frames of the trajectory.")
