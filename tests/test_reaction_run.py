@@ -151,7 +151,7 @@ def test_phase_follows_pressure_and_formula():
 # That it runs --------------------------------------------------------------------------------------------------------
 
 SMALL = {"formula": "CaH2", "pressure": "40 GPa", "temperature": "1200 C", "time": "0.5 ps", "atoms": 200,
-         "equilibration": "0.3 ps", "seed": 1}
+         "equilibration": "0.3 ps", "h2_per_metal": 1.6, "seed": 1}
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +211,7 @@ def test_killed_at_random_moments_the_same_command_ends_the_run(tmp_path):
     command = [sys.executable, "-m", "megabar.cli.main", "react", "CaH2", "--with", "H2", "--pressure", "40 GPa",
                "--temperature", "1200 C", "--time", "1 ps", "--atoms", "200", "--seed", "1", "--out", str(out),
                "--json", "--config", str(tmp_path / "more.yaml")]
-    (tmp_path / "more.yaml").write_text("equilibration: 0.3 ps\n")
+    (tmp_path / "more.yaml").write_text("equilibration: 0.3 ps\nh2_per_metal: 1.6\n")
     rng = np.random.default_rng(3)
     kills = 0
     for attempt in range(30):
