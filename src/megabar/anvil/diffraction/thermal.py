@@ -56,11 +56,12 @@ def average_frames(frames: Iterable[Frame], skip_fraction: float = 0.25) -> Aver
     return Averaged(Atoms(numbers=numbers, scaled_positions=mean, cell=cell, pbc=True), U, len(kept))
 
 
-def phase_from_average(averaged: Averaged, name: str, *, symprec: float = 0.15, fraction: float = 1.0,
+def phase_from_average(averaged: Averaged, name: str, *, symprec: float | None = None, fraction: float = 1.0,
                        microstrain: float = 0.0, pressure_GPa: float | None = None) -> tuple[Phase, list[str]]:
     """The phase that an averaged supercell is, folded into its conventional cell, and what is doubtful about it.
 
-    Each site's U is the mean over all atoms that fold onto it, plus the scatter of their mean places (static
+    `symprec` (A) defaults to eight standard errors of a mean place, at least 0.15 A and at most a sixth of the shortest
+    distance. Each site's U is the mean over all atoms that fold onto it, plus the scatter of their mean places (static
     displacements). Nuclei are classical in MD: at low temperature true U are larger by the zero-point motion. The
     averages hold the correlations only as far as Debye-Waller factors do; diffuse scattering is not computed.
     """
@@ -69,6 +70,8 @@ def phase_from_average(averaged: Averaged, name: str, *, symprec: float = 0.15, 
     nearest = _nearest_A(atoms)
     loose = np.sqrt(3.0 * u) > 0.35 * nearest
     warnings = []
+    if symprec is None:
+        symprec = max(0.15, min(8.0 * float(np.sqrt(u.max() / averaged.frames)), nearest / 6.0))
     if loose.all():
         raise InputError(f"{name}: every atom moves by more than a third of the shortest distance ({nearest:.2f} A): a "
                          "liquid has no Bragg peaks; use a run of the crystal")
