@@ -137,8 +137,11 @@ def build_fluid(layout: Layout, cell_xy_A: np.ndarray, pressure_GPa: float, rng:
     area = float(np.linalg.norm(np.cross(cell_xy_A[0], cell_xy_A[1])))
     volume = layout.n_molecules * HYDROGEN_MOLECULE.volume_A3(pressure_GPa) * _FLUID_SCALE
     spacing = (volume / layout.n_molecules) ** (1.0 / 3.0)
-    nx, ny = (max(1, round(float(np.linalg.norm(axis)) / spacing)) for axis in cell_xy_A)
-    nz = math.ceil(layout.n_molecules / (nx * ny))
+    lx, ly = (float(np.linalg.norm(axis)) for axis in cell_xy_A)
+    # The grid that is widest where it is narrowest.
+    _, nx, ny, nz = max((min(lx / i, ly / j, volume / area / k), i, j, k)
+                        for i in _around(lx / spacing) for j in _around(ly / spacing)
+                        for k in [math.ceil(layout.n_molecules / (i * j))])
     cell = np.array([*cell_xy_A, [0.0, 0.0, volume / area]])
     sites = np.stack(np.meshgrid(np.arange(nx) / nx, np.arange(ny) / ny, np.arange(nz) / nz, indexing="ij"), axis=-1)
     centres = sites.reshape(-1, 3)[np.sort(rng.permutation(nx * ny * nz)[: layout.n_molecules])] @ cell
