@@ -122,7 +122,7 @@ def neighbourhood(atoms: Atoms, centre: int, n_atoms: int = 36) -> Atoms:
     rng = np.random.default_rng(centre)
     best: tuple[float, Atoms, np.ndarray, float] | None = None
     for _ in range(300):
-        edges, low = edge * rng.uniform(0.88, 1.12, 3), -edge * rng.uniform(0.38, 0.62, 3)
+        edges, low = edge * rng.uniform(0.88, 1.12, 3), -edge * rng.uniform(0.44, 0.56, 3)
         inside = ((offsets >= low) & (offsets < low + edges)).all(axis=1)
         z, direct = numbers[inside], offsets[inside][:, None] - offsets[inside][None]
         nearest = direct - edges * np.round(direct / edges)
