@@ -8,7 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from megabar.campaign.files import plain
 from megabar.cli.main import main
 from megabar.dynamics.trajectory import Frame
 from megabar.errors import InputError
@@ -78,6 +81,30 @@ def test_events_of_the_filling(filling):
     assert not any("melting" in name for name in events)
 
 
+def test_melting_and_freezing_to_a_product():
+    """CaH2 for 4 ps, a melt with all hydrogen for 3 ps, CaH4 for 5 ps: phases, times and the way the product lies."""
+    product = make.product_slab("MH4-I4/mmm", 12, 4, 4)
+    liquid = make.melt(product, np.flatnonzero(product.numbers != 1))
+    parent = make.hydride_slab(8, 4, 140)
+    result = analyse(make.episodes((parent, 80), (liquid, 60), (product, 100)))
+    found = result.product
+    assert (found.parent, found.phase, found.changed) == ("CaH2 P6_3/mmc", "CaH4 I4/mmm", True)
+    assert found.crystal.space_group == "I4/mmm (139)" and found.crystal.h_sites_per_metal == pytest.approx(4.0)
+    # Both slabs are cut on 001 with a along x: so they lie, and one repeat is 3.378, the other 3.157 A.
+    assert found.orientation.planes == "(0 0 1) || (0 0 1)"
+    assert found.orientation.angle_normal_deg < 1.0
+    times = {(e.name, e.where): e.time_ps for e in result.events}
+    for face in ("lower", "upper"):
+        assert times["melting (order) begins", face] == pytest.approx(4.0, abs=0.3)
+        assert times["melting (order) ends", face] == pytest.approx(7.0, abs=0.3)
+        # The planted melt does not flow, so only its making and freezing move the metal, each within half a lag.
+        assert times["melting (mobility) begins", face] == pytest.approx(4.0 - 1.0, abs=0.4)
+        assert times["melting (mobility) ends", face] == pytest.approx(7.0 + 1.0, abs=0.4)
+    assert times["hydrogen enters", ""] == pytest.approx(4.0, abs=0.4)
+    assert [e.detail for e in result.events if e.name == "sublattice changes"] == [
+        "hcp-like (MH2 P6_3/mmc) to no known sublattice", "no known sublattice to bct (MH4 I4/mmm)"]
+
+
 def test_hydride_without_its_hydrogen_is_not_named(filling):
     """hcp-like metal with four H is no known phase, and is not called one."""
     product = filling.product
@@ -118,7 +145,7 @@ def test_unwrapped_positions_are_used_where_given(slab):
         frame.unwrapped_A[chosen] -= np.array([5.0, 0.0, 0.0]) * k
     layers = analyse(frames).layers
     # Each half moves by 2.5 A per ps against the common drift: 5 A in the lag of 2 ps.
-    assert np.nanmean(layers.msd_in_plane_A2[-1]) == pytest.approx(25.0, rel=0.02)
+    assert np.nanmean(layers.msd_in_plane_A2) == pytest.approx(25.0, rel=0.02)
 
 
 def test_temperature_and_energy_of_layers(slab):
@@ -235,6 +262,22 @@ def test_what_cannot_be_analysed(call, words):
         call()
 
 
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6), metals=st.integers(0, 12), hydrogens=st.integers(0, 25), frames=st.integers(1, 30),
+       width=st.floats(1.5, 9.0), interval=st.floats(0.001, 3.0))
+def test_whatever_the_atoms_do_there_is_an_answer(seed, metals, hydrogens, frames, width, interval):
+    """Random atoms in random cells, jumping anywhere: no physics, but a result that JSON can hold."""
+    rng = np.random.default_rng(seed)
+    numbers = np.array([20] * metals + [1] * hydrogens)
+    if len(numbers) == 0:
+        return
+    cell = np.diag(width * rng.uniform(0.7, 3.0, 3)) + rng.uniform(-0.5, 0.5, (3, 3))
+    result = analyse(Frame(k * interval, cell * rng.uniform(0.98, 1.02), numbers, rng.random((len(numbers), 3)) @ cell)
+                     for k in range(frames))
+    json.dumps(plain(result.summary()))
+    assert result.speciation.counts.sum(axis=1) == pytest.approx(np.full(len(result.speciation.time_ps), hydrogens))
+
+
 # Memory of rows ------------------------------------------------------------------------------------------------------
 
 def test_rows_are_averaged_when_full():
@@ -323,11 +366,15 @@ def test_mixed_file_is_analysed_as_far_as_it_goes(trajectory, tmp_path):
     (["{run}", "--normal", "z"], "a, b or c"),
     (["{run}", "--pressure", "40"], "no unit"),
     (["{run}", "--timestep", "0 fs"], "longer than zero"),
+    (["{run}", "--lag", "-2 ps"], "longer than zero"),
+    (["--json"], "trajectory"),
+    (["{run}", "--config", "odd.yaml"], "did you mean 'normal'"),
     (["{run}", "--out", "empty.dump"], "is a file"),
 ])
 def test_bad_input_is_one_line_and_writes_nothing(arguments, words, trajectory, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty.dump").write_text("")
+    (tmp_path / "odd.yaml").write_text("normall: c\n")
     before = sorted(tmp_path.iterdir())
     assert main(["analyse", *(a.format(run=trajectory) for a in arguments)]) == 2
     captured = capsys.readouterr()

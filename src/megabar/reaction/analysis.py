@@ -23,9 +23,19 @@ from megabar.reaction.series import RecentMean, Rows, Thinned
 from megabar.units import BOLTZMANN_EV_PER_K
 
 BLOCK_PS = 0.25
-"""Order and mobility are taken from metal positions averaged over this time (at most WINDOW frames): longer than a
-lattice vibration (0.1-0.2 ps for Ca), shorter than the residence of an atom in a melt."""
+"""Order and mobility are taken from metal positions averaged over this time: longer than a lattice vibration (0.1 to
+0.2 ps for Ca), shorter than the residence of an atom in a melt."""
+_MOST_FRAMES = 50
 SNAPSHOTS = 6
+CITATIONS = (
+    "Steinhardt, Nelson and Ronchetti, Phys. Rev. B 28, 784 (1983), 10.1103/PhysRevB.28.784",
+    "Lechner and Dellago, J. Chem. Phys. 129, 114707 (2008), 10.1063/1.2977970",
+    "Avrami, J. Chem. Phys. 7, 1103 (1939), 10.1063/1.1750380",
+    "Kunsch, Ann. Statist. 17, 1217 (1989), 10.1214/aos/1176347265",
+    "Togo, Shinohara and Tanaka, Sci. Technol. Adv. Mater. Methods 4, 2384822 (2024), 10.1080/27660400.2024.2384822",
+    "Ong et al., Comput. Mater. Sci. 68, 314 (2013), 10.1016/j.commatsci.2012.10.028",
+)
+"""What the analysis rests on, spglib and pymatgen included."""
 
 
 class FrameLike(Protocol):
@@ -66,14 +76,14 @@ class Analyser:
     """Takes frames with `push` and gives the `ReactionAnalysis` so far with `result`.
 
     normal: axis "a", "b" or "c" across the slab, found from the first frame when None. lag_ps: time over which
-    displacements are taken. pressure_GPa: of the run, for enthalpies.
+    displacements are taken. pressure_GPa: of the run, for enthalpies. seed: of the bootstrap errors.
     """
 
     def __init__(self, source: str = "trajectory", normal: str | None = None, lag_ps: float = LAG_PS,
-                 pressure_GPa: float | None = None) -> None:
+                 pressure_GPa: float | None = None, seed: int = 0) -> None:
         if normal is not None and normal not in AXES:
             raise InputError(f"normal {normal!r} is no axis of the cell: give a, b or c")
-        self.source, self.lag_ps, self.pressure_GPa = source, lag_ps, pressure_GPa
+        self.source, self.lag_ps, self.pressure_GPa, self.seed = source, lag_ps, pressure_GPa, seed
         self.notes: list[str] = []
         self.frames = 0
         self._asked_normal = normal
@@ -108,7 +118,7 @@ class Analyser:
             return
         elif self._block is None:
             interval = frame.time_ps - self._digests[-1].time_ps
-            self._block = int(np.clip(round(BLOCK_PS / interval), 1, spec.WINDOW))
+            self._block = int(np.clip(round(BLOCK_PS / interval), 1, _MOST_FRAMES))
         self._digests.append(self._digest(frame))
         self.frames += 1
         ahead = spec.WINDOW - spec.WINDOW // 2 - 1
@@ -364,11 +374,11 @@ class Analyser:
             numbers=self._numbers, rows=rows, lengths=self._lengths, history=self._history,
             snapshots=tuple(self._snapshots.chosen()), recent=recent, early=self._early, kind=self._kind,
             cell_A=self._last_cell, lag_ps=self.lag_ps, msd_limit_A2=self._limit_A2, pressure_GPa=self.pressure_GPa,
-            notes=tuple(self.notes))
+            seed=self.seed, notes=tuple(self.notes))
 
 
 def analyse(trajectory: str | Path | Iterable[FrameLike], *, normal: str | None = None, lag_ps: float = LAG_PS,
-            pressure_GPa: float | None = None, timestep_fs: float | None = None) -> ReactionAnalysis:
+            pressure_GPa: float | None = None, timestep_fs: float | None = None, seed: int = 0) -> ReactionAnalysis:
     """Analyse a reaction run.
 
     Args:
@@ -377,6 +387,7 @@ def analyse(trajectory: str | Path | Iterable[FrameLike], *, normal: str | None 
         lag_ps: time over which displacements are taken.
         pressure_GPa: pressure of the run, for enthalpies.
         timestep_fs: for files that number their steps without times.
+        seed: of the bootstrap errors.
 
     A trajectory that goes wrong after its first frame (cut off, damaged, other atoms) is analysed up to there, and
     the result says so in `notes`. Raises InputError when not even one frame can be had.
@@ -388,7 +399,7 @@ def analyse(trajectory: str | Path | Iterable[FrameLike], *, normal: str | None 
         frames: Iterator[FrameLike] = read_trajectory(trajectory, timestep_fs=timestep_fs)
     else:
         source, frames = "trajectory", iter(trajectory)
-    analyser = Analyser(source, normal, lag_ps, pressure_GPa)
+    analyser = Analyser(source, normal, lag_ps, pressure_GPa, seed)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:

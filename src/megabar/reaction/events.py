@@ -84,11 +84,9 @@ def melting_events(time_ps: np.ndarray, depths: dict[str, np.ndarray]) -> list[E
             most = int(np.nanargmax(layers))
             found.append(Event(f"melting ({measure}) is thickest", float(time_ps[most]), face,
                                f"{layers[most]:.0f} layers"))
-            frozen = np.nan_to_num(layers, nan=1.0) < 1.0
-            last_liquid = int(np.flatnonzero(~frozen)[-1])
-            if len(layers) - 1 - last_liquid >= SUSTAINED:
-                found.append(Event(f"melting ({measure}) ends", float(time_ps[last_liquid + 1]), face,
-                                   "frozen to the end"))
+            after = known[known > np.flatnonzero(np.nan_to_num(layers) >= 1.0)[-1]]
+            if len(after) >= SUSTAINED:
+                found.append(Event(f"melting ({measure}) ends", float(time_ps[after[0]]), face, "frozen to the end"))
     return found
 
 

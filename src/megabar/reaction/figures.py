@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from megabar.reaction.energetics import Energetics
     from megabar.reaction.front import Front
-    from megabar.reaction.kinetics import Kinetics
+    from megabar.reaction.kinetics import Arrhenius, Kinetics
     from megabar.reaction.layers import Layers
     from megabar.reaction.product import Diffraction, Product
     from megabar.reaction.results import ReactionAnalysis
@@ -111,9 +111,9 @@ def save_figures(result: ReactionAnalysis, out: Path) -> list[Path]:
 
 
 def _snapshot_size(result: ReactionAnalysis) -> tuple[float, float]:
-    shot = result.snapshots[0]
-    wide = float(np.linalg.norm(shot.cell_A[(shot.axis + 1) % 3]))
-    high = float(1.0 / np.linalg.norm(np.linalg.inv(shot.cell_A)[:, shot.axis]))
+    from megabar.reaction.snapshots import width_and_height
+
+    wide, high = width_and_height(result.snapshots[0])
     panel = 1.5
     return panel * len(result.snapshots) + 1.3, min(9.0, max(3.0, panel * high / wide + 0.9))
 
@@ -269,6 +269,16 @@ def plot_kinetics(ax: Axes, kinetics: Kinetics) -> None:
         ax.plot(kinetics.time_ps, fit.predict(kinetics.time_ps), color=colour, lw=2.0 if chosen else 1.0,
                 ls="-" if chosen else "--", label=f"{fit.law}{' (best)' if chosen else ''}")
     ax.set(xlabel="time (ps)", ylabel="H per metal atom", xlim=_span(kinetics.time_ps))
+    _legend(ax)
+
+
+def plot_arrhenius(ax: Axes, fit: Arrhenius) -> None:
+    """Rates with their errors against 1/T, and the fitted line."""
+    line = np.linspace(fit.temperature_K.min(), fit.temperature_K.max(), 100)
+    ax.errorbar(1e3 / fit.temperature_K, fit.rate, fit.rate_error, fmt="o", ms=4, color=BLUE, capsize=2, label="runs")
+    ax.plot(1e3 / line, fit.predict(line), color=VERMILION,
+            label=f"barrier {fit.barrier_eV:.2f} ± {fit.barrier_error_eV:.2f} eV")
+    ax.set(yscale="log", xlabel="1000 K / T", ylabel="rate (1/ps)")
     _legend(ax)
 
 

@@ -62,7 +62,8 @@ class Front:
         return result
 
 
-def find_front(time_ps: np.ndarray, layer_h_per_metal: np.ndarray, layer_thickness_A: np.ndarray) -> Front:
+def find_front(time_ps: np.ndarray, layer_h_per_metal: np.ndarray, layer_thickness_A: np.ndarray,
+               seed: int = 0) -> Front:
     """Front from the hydrogen and thickness of the layers (t, l).
 
     From each face inwards, layers count as converted up to the first that has less than half of the full gain; that
@@ -86,11 +87,11 @@ def find_front(time_ps: np.ndarray, layer_h_per_metal: np.ndarray, layer_thickne
             part = np.concatenate([np.ones(max(0, edge - 1)), part[max(0, edge - 1): edge + 1]])
             depth_layers[t, k] = part.sum()
             depth_A[t, k] = part @ thickness[: len(part)]
-    velocity = {face: _velocity(time_ps, depth_layers[:, k], depth_A[:, k]) for k, face in enumerate(FACES)}
+    velocity = {face: _velocity(time_ps, depth_layers[:, k], depth_A[:, k], seed) for k, face in enumerate(FACES)}
     return Front(time_ps, depth_layers, depth_A, parent, gain, velocity)
 
 
-def _velocity(time_ps: np.ndarray, depth_layers: np.ndarray, depth_A: np.ndarray) -> RateFit | None:
+def _velocity(time_ps: np.ndarray, depth_layers: np.ndarray, depth_A: np.ndarray, seed: int) -> RateFit | None:
     """Linear fit from the last time the front stood within half a layer of the face to its first arrival at 95 % of its
     way; None when it never went beyond one layer."""
     known = np.isfinite(depth_layers)
@@ -102,4 +103,4 @@ def _velocity(time_ps: np.ndarray, depth_layers: np.ndarray, depth_A: np.ndarray
     start = int(near[-1]) if len(near) else 0
     if arrival - start + 1 < 8:
         return None
-    return fit_rate(time[start: arrival + 1], depth[start: arrival + 1], "linear")
+    return fit_rate(time[start: arrival + 1], depth[start: arrival + 1], "linear", seed=seed)

@@ -201,7 +201,7 @@ class Kinetics:
 
 
 def uptake_kinetics(time_ps: np.ndarray, h_per_metal: np.ndarray, onset_ps: float | None,
-                    saturation_ps: float | None) -> Kinetics:
+                    saturation_ps: float | None, seed: int = 0) -> Kinetics:
     """All rate laws on the uptake from its onset to saturation (to the end when that was not seen)."""
     if onset_ps is None:
         return Kinetics(time_ps, h_per_metal, (), "no uptake was seen, so there is no rate")
@@ -210,7 +210,7 @@ def uptake_kinetics(time_ps: np.ndarray, h_per_metal: np.ndarray, onset_ps: floa
     time, taken = time_ps[rows], h_per_metal[rows]
     if len(time) < _MIN_ROWS:
         return Kinetics(time, taken, (), f"only {len(time)} rows between onset and saturation: too few for a rate")
-    return Kinetics(time, taken, tuple(fit_rate(time, taken, law) for law in LAWS), "")
+    return Kinetics(time, taken, tuple(fit_rate(time, taken, law, seed=seed) for law in LAWS), "")
 
 
 @dataclass(frozen=True)
@@ -224,6 +224,23 @@ class Arrhenius:
     barrier_error_eV: float
     log_prefactor: float
     log_prefactor_error: float
+
+    def save(self, out: Path) -> list[Path]:
+        """arrhenius.csv and arrhenius.png in the folder `out`."""
+        from megabar.reaction.figures import figure, save
+
+        columns: dict[str, Any] = {"temperature_K": self.temperature_K, "rate": self.rate,
+                                   "rate_error": self.rate_error, "fit": self.predict(self.temperature_K)}
+        write_csv(out / "arrhenius.csv", columns)
+        with figure(height_in=3.2) as fig:
+            self.plot(fig.add_subplot())
+            save(fig, out / "arrhenius.png")
+        return [out / "arrhenius.csv", out / "arrhenius.png"]
+
+    def plot(self, ax: Axes) -> None:
+        from megabar.reaction.figures import plot_arrhenius
+
+        plot_arrhenius(ax, self)
 
     def predict(self, temperature_K: np.ndarray) -> np.ndarray:
         return np.exp(self.log_prefactor - self.barrier_eV / (BOLTZMANN_EV_PER_K * np.asarray(temperature_K)))

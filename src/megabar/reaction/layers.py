@@ -81,7 +81,8 @@ def liquid_layers(liquid: np.ndarray) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Layers:
-    """Layer by layer against time; layer 0 is at the lower face. NaN where not known (yet).
+    """Layer by layer against time; layer 0 is at the lower face. NaN where not known: displacements belong to the
+    middle of their lag, so that the first and the last half of a lag have none.
 
     Attributes:
         time_ps: (t,).
@@ -139,21 +140,32 @@ class Layers:
 
 def layers_from_rows(rows: dict[str, np.ndarray], lag_ps: float, msd_limit_A2: float) -> Layers:
     """Layers from the columns of an analysis: decides which are liquid, by each measure and by both."""
+    in_plane, hydrogen = (_centred(rows["time_ps"], rows[name], lag_ps)
+                          for name in ("msd_in_plane_A2", "msd_hydrogen_A2"))
     disordered = rows["crystalline"] < 0.5
-    mobile = rows["msd_in_plane_A2"] > msd_limit_A2
-    unknown = ~np.isfinite(rows["msd_in_plane_A2"]).any(axis=1)
+    mobile = in_plane > msd_limit_A2
+    unknown = ~np.isfinite(in_plane).any(axis=1)
     t = len(disordered)
     by_order, by_mobility, both = (np.array([liquid_layers(row) for row in flags], dtype=float).reshape(t, 2)
                                    for flags in (disordered, mobile, disordered & mobile))
     by_mobility[unknown] = both[unknown] = np.nan
     return Layers(
         time_ps=rows["time_ps"], order=rows["order"], crystalline=rows["crystalline"],
-        msd_in_plane_A2=rows["msd_in_plane_A2"], msd_hydrogen_A2=rows["msd_hydrogen_A2"],
+        msd_in_plane_A2=in_plane, msd_hydrogen_A2=hydrogen,
         h_per_metal=rows["layer_h_per_metal"], thickness_A=rows["layer_thickness_A"],
         temperature_K=rows["layer_temperature_K"], energy_eV_per_metal=rows["layer_energy_eV_per_metal"],
         lag_ps=lag_ps, msd_limit_A2=msd_limit_A2, liquid_by_order=by_order, liquid_by_mobility=by_mobility,
         liquid=both, liquid_by_order_A=_depth_A(by_order, rows["layer_thickness_A"]),
         liquid_by_mobility_A=_depth_A(by_mobility, rows["layer_thickness_A"]))
+
+
+def _centred(time_ps: np.ndarray, msd: np.ndarray, lag_ps: float) -> np.ndarray:
+    """Displacements (t, l) moved from the end of their lag to its middle, the time they speak of; NaN at both ends."""
+    middle = time_ps + 0.5 * lag_ps
+    row = np.abs(time_ps[None] - middle[:, None]).argmin(axis=1)
+    spacing = float(np.median(np.diff(time_ps))) if len(time_ps) > 1 else lag_ps
+    found = np.abs(time_ps[row] - middle) <= 0.6 * spacing
+    return np.where(found[:, None], msd[row], np.nan)
 
 
 def _depth_A(counts: np.ndarray, thickness_A: np.ndarray) -> np.ndarray:

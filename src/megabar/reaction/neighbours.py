@@ -38,72 +38,85 @@ def close_pairs(positions_A: np.ndarray, cell_A: np.ndarray, cutoff_A: float) ->
     bins = np.minimum(bins, np.maximum(3, (bins * (2.0 * n / bins.prod()) ** (1.0 / 3.0)).astype(int)))
     row = int(np.argmax(bins))
     u, v = (axis for axis in range(3) if axis != row)
-    n_u, n_v, n_row = int(bins[u]), int(bins[v]), int(bins[row])
-
     fraction = positions_A @ inverse
     fraction -= np.floor(fraction)
     at = (fraction * bins).astype(np.int64)
     np.minimum(at, bins - 1, out=at)  # a fraction of -1e-17 wraps to 1.0
-    place = fraction @ cell_A
-    # Rows are closed by copies of their first bin behind the last and of their last bin before the first.
-    first, last = np.flatnonzero(at[:, row] == 0), np.flatnonzero(at[:, row] == n_row - 1)
-    atom = np.concatenate([np.arange(n), first, last])
-    xyz = np.concatenate([place, place[first] + cell_A[row], place[last] - cell_A[row]])
-    along = np.concatenate([at[:, row] + 1, np.full(len(first), n_row + 1), np.zeros(len(last), dtype=np.int64)])
-    width = n_row + 2
-    key = (at[atom, u] * n_v + at[atom, v]) * width + along
+    at += 1
+    fraction, at, atom = _with_borders(fraction, at, bins, ((row, True), (v, True), (u, False)))
+    width, depth = int(bins[row]) + 2, int(bins[v]) + 2
+    key = (at[:, u] * depth + at[:, v]) * width + at[:, row]
     order = np.argsort(key, kind="stable")
-    start = np.zeros(n_u * n_v * width + 1, dtype=np.int64)
+    start = np.zeros((int(bins[u]) + 2) * depth * width + 1, dtype=np.int64)
     np.cumsum(np.bincount(key, minlength=len(start) - 1), out=start[1:])
-    x, y, z = xyz[order].T.copy()
-    centre = np.flatnonzero(order < n)
-
+    coordinates = (fraction[order] @ cell_A).T.copy()
     atom = atom[order]
-    at_u, at_v, at_row = at[atom[centre], u], at[atom[centre], v], at[atom[centre], row]
-    to_u, to_v = at_u + _ROWS[:, :1], at_v + _ROWS[:, 1:]  # (5, n)
-    over_u = (to_u == n_u).astype(np.int64)
-    over_v = (to_v == n_v).astype(np.int64) - (to_v < 0)
-    base = ((to_u - n_u * over_u) * n_v + to_v - n_v * over_v) * width + at_row
-    low, high = start[base], start[base + 3]
+    centre = np.flatnonzero(order < n)
+    base = key[order[centre]] + (_ROWS @ [depth * width, width])[:, None]
+    low, high = start[base - 1], start[base + 2]
     low[0] = centre + 1
-    count, shift = (high - low).ravel(), low.ravel()
-    centres = len(centre)
-    from_here = np.stack([(coordinate[centre] - over_u * cell_A[u, k] - over_v * cell_A[v, k]).ravel()
-                          for k, coordinate in enumerate((x, y, z))])
+    low, count = low.ravel(), (high - low).ravel()
+    filled = np.flatnonzero(count)
+    low, count, here = low[filled], count[filled], centre[filled % n]
     found = []
-    for begin in range(0, count.size, _STRETCHES):
+    for begin in range(0, len(filled), _STRETCHES):
         part = slice(begin, begin + _STRETCHES)
         counts = count[part]
-        total = int(counts.sum())
-        who = np.repeat(np.arange(len(counts)) + begin, counts)
-        other = np.arange(total) + np.repeat(shift[part] - (np.cumsum(counts) - counts), counts)
-        vector = np.empty((3, total))
-        for k, coordinate in enumerate((x, y, z)):
-            np.subtract(coordinate[other], from_here[k][who], out=vector[k])
+        other = np.arange(int(counts.sum())) + np.repeat(low[part] - (np.cumsum(counts) - counts), counts)
+        who = np.repeat(here[part], counts)
+        vector = np.empty((3, len(who)))
+        for k, coordinate in enumerate(coordinates):
+            np.subtract(coordinate[other], coordinate[who], out=vector[k])
         square = np.einsum("km,km->m", vector, vector)
         near = np.flatnonzero(square < cutoff_A * cutoff_A)
-        found.append((atom[centre[who[near] % centres]], atom[other[near]], square[near], vector[:, near]))
-    i, j, square = (np.concatenate(piece) for piece in list(zip(*found, strict=True))[:3])
-    return Pairs(i, j, np.sqrt(square), np.concatenate([piece[3] for piece in found], axis=1).T)
+        found.append((atom[who[near]], atom[other[near]], square[near], vector[:, near]))
+    if len(found) == 1:
+        i, j, square, vector = found[0]
+    elif found:
+        i, j, square = (np.concatenate(piece) for piece in list(zip(*found, strict=True))[:3])
+        vector = np.concatenate([piece[3] for piece in found], axis=1)
+    else:
+        return Pairs(np.zeros(0, int), np.zeros(0, int), np.zeros(0), np.zeros((0, 3)))
+    return Pairs(i, j, np.sqrt(square), vector.T)
+
+
+def _with_borders(fraction: np.ndarray, at: np.ndarray, bins: np.ndarray, axes: tuple[tuple[int, bool], ...]) -> tuple[
+        np.ndarray, np.ndarray, np.ndarray]:
+    """Fractions, bins (1..bins) and atoms with copies of the first bins behind the last and, where asked for, of the
+    last before the first, so that no search has to turn around."""
+    atom = np.arange(len(fraction))
+    for axis, both in axes:
+        first = np.flatnonzero(at[:, axis] == 1)
+        last = np.flatnonzero(at[:, axis] == bins[axis]) if both else first[:0]
+        chosen = np.concatenate([first, last])
+        more, more_at = fraction[chosen], at[chosen]
+        more[: len(first), axis] += 1.0
+        more[len(first):, axis] -= 1.0
+        more_at[: len(first), axis] = bins[axis] + 1
+        more_at[len(first):, axis] = 0
+        fraction, at = np.concatenate([fraction, more]), np.concatenate([at, more_at])
+        atom = np.concatenate([atom, atom[chosen]])
+    return fraction, at, atom
 
 
 def _pairs_of_images(positions_A: np.ndarray, cell_A: np.ndarray, cutoff_A: float) -> Pairs:
     """The same for cells that are narrow against the cutoff: all images within reach, an atom's own ones included."""
     inverse = np.linalg.inv(cell_A)
-    reach = np.ceil(cutoff_A * np.linalg.norm(inverse, axis=0)).astype(int)
+    margin = cutoff_A * np.linalg.norm(inverse, axis=0) * (1.0 + 1e-9)
+    reach = np.ceil(margin).astype(int)
     shifts = np.stack(np.meshgrid(*(np.arange(-m, m + 1) for m in reach), indexing="ij"), axis=-1).reshape(-1, 3)
     fraction = positions_A @ inverse
-    place = (fraction - np.floor(fraction)) @ cell_A
-    n = len(place)
+    fraction -= np.floor(fraction)
+    n = len(fraction)
+    images = (fraction + shifts[:, None]).reshape(-1, 3)
+    kept = np.flatnonzero(((images > -margin) & (images < 1.0 + margin)).all(axis=1))
+    images, place = images[kept] @ cell_A, fraction @ cell_A
     if n == 0:
         return Pairs(np.zeros(0, int), np.zeros(0, int), np.zeros(0), np.zeros((0, 3)))
-    images = (place[None] + (shifts @ cell_A)[:, None]).reshape(-1, 3)
-    near = cKDTree(images).query_ball_point(place, cutoff_A * (1 - 1e-15))
-    i = np.repeat(np.arange(n), [len(row) for row in near])
-    hit = np.concatenate([np.asarray(row, dtype=int) for row in near])
-    j, which = hit % n, hit // n
+    near = cKDTree(place).sparse_distance_matrix(cKDTree(images), cutoff_A, output_type="ndarray")
+    i, hit = near["i"], near["j"]
+    j, which = kept[hit] % n, kept[hit] // n
     middle = len(shifts) // 2
-    once = (which > middle) | ((which == middle) & (j > i))
-    i, j, hit = i[once], j[once], hit[once]
-    vector = images[hit] - place[i]
-    return Pairs(i, j, np.linalg.norm(vector, axis=1), vector)
+    once = ((which > middle) | ((which == middle) & (j > i))) & (near["v"] < cutoff_A)
+    i, j, vector = i[once], j[once], images[hit[once]] - place[i[once]]
+    return Pairs(i, j, near["v"][once], vector)

@@ -97,15 +97,16 @@ def environment(positions_A: np.ndarray, cell_A: np.ndarray, density_per_A3: flo
     unit = vector.transpose(2, 0, 1) * (used / np.where(used, distance, 1.0))
     shells = (np.arange(SHELLS[-1])[:, None] < np.array(SHELLS)).astype(float)
     own = _moments(unit) @ shells  # (45, n, shells)
-    columns = []
+    columns: list[np.ndarray] = []
+    metrics = np.stack([_metric(degree) for degree in DEGREES])
     for k, shell in enumerate(SHELLS):
         inner = used[:, :shell]
         many = inner.sum(axis=1)
         around = csr_array((np.ones(many.sum()), number[:, :shell][inner], np.append(0, np.cumsum(many))), shape=(n, n))
         mean = own[:, :, k].T / np.maximum(many, 1)[:, None]
         mean = (mean + around @ mean) / (many + 1)[:, None]
-        for degree in DEGREES:
-            columns.append(np.sqrt(np.maximum(np.einsum("ij,ij->i", mean @ _metric(degree), mean), 0.0)))
+        squares = np.einsum("dij,ij->di", mean @ metrics, mean)
+        columns.extend(np.sqrt(np.maximum(squares, 0.0)))
     many = used.sum(axis=1)
     crowd = (many + (many[number] * used).sum(axis=1)) / (many + 1)
     result = np.stack([*columns, 0.1 * crowd], axis=1)

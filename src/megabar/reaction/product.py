@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from megabar.campaign.files import write_csv
+from megabar.campaign.files import atomic_path, write_csv
 from megabar.crystals import prototypes
 from megabar.reaction import templates
 from megabar.reaction.crystal import AveragedCrystal, Orientation, find_crystal, orientation
@@ -86,7 +86,8 @@ class Product:
                                                 "intensity": self.diffraction.intensity.tolist()})
             written.append(out / "diffraction.csv")
         if self.crystal is not None:
-            self.crystal.atoms.write(out / "product.cif")
+            with atomic_path(out / "product.cif") as temporary:
+                self.crystal.atoms.write(temporary, format="cif")
             written.append(out / "product.cif")
         return written
 

@@ -101,7 +101,8 @@ class ReactionAnalysis:
                 "order_last": layers.order[-1].mean(),
                 "liquid_by_order_most": np.nanmax(layers.liquid_by_order, axis=0),
                 "liquid_by_mobility_most": _nanmax(layers.liquid_by_mobility),
-                "liquid_most": _nanmax(layers.liquid), "liquid_last": layers.liquid[-1],
+                "liquid_most": _nanmax(layers.liquid),
+                "liquid_last": [_last_known(layers.liquid[:, k]) for k in (0, 1)],
             }
         for name in ("front", "kinetics", "product", "energetics"):
             part = getattr(self, name)
@@ -161,6 +162,11 @@ def _tail(values: np.ndarray) -> float:
     return float(np.mean(values[-max(1, len(values) // 10):]))
 
 
+def _last_known(values: np.ndarray) -> float | None:
+    known = values[np.isfinite(values)]
+    return float(known[-1]) if len(known) else None
+
+
 def _nanmax(values: np.ndarray) -> list[float | None]:
     return [float(np.nanmax(column)) if np.isfinite(column).any() else None for column in values.T]
 
@@ -194,7 +200,7 @@ def assemble(source: str, symbols: dict[str, int], frames: int, axis: int | None
              rows: dict[str, np.ndarray], lengths: LengthHistogram, history: UnitHistory,
              snapshots: tuple[Snapshot, ...], recent: tuple[np.ndarray, np.ndarray, int] | None,
              early: np.ndarray | None, kind: np.ndarray, cell_A: np.ndarray, lag_ps: float, msd_limit_A2: float,
-             pressure_GPa: float | None, notes: tuple[str, ...]) -> ReactionAnalysis:
+             pressure_GPa: float | None, seed: int, notes: tuple[str, ...]) -> ReactionAnalysis:
     """The result from the columns that an `Analyser` has gathered."""
     time = rows["time_ps"]
     edges, lives = history.lives()
@@ -218,8 +224,8 @@ def assemble(source: str, symbols: dict[str, int], frames: int, axis: int | None
         onset = ev.uptake_onset(time, uptake.h_per_metal) if axis is not None else None
         saturated = ev.saturation(time, uptake.h_per_metal, onset)
         if axis is not None:
-            front = find_front(time, layers.h_per_metal, layers.thickness_A)
-            kinetics = uptake_kinetics(time, uptake.h_per_metal, onset, saturated)
+            front = find_front(time, layers.h_per_metal, layers.thickness_A, seed)
+            kinetics = uptake_kinetics(time, uptake.h_per_metal, onset, saturated, seed)
             events += ev.melting_events(time, {"order": layers.liquid_by_order, "mobility": layers.liquid_by_mobility,
                                                "both": layers.liquid})
         for what, when in (("hydrogen enters", onset), ("uptake saturates", saturated)):

@@ -39,9 +39,12 @@ def draw_snapshots(fig: Figure, snapshots: tuple[Snapshot, ...]) -> None:
     ages = Normalize(-0.35 * max(longest, 0.1), max(longest, 0.1))  # even a fresh one is clearly coloured
     for ax, shot in zip(axes, snapshots, strict=True):
         draw_snapshot(ax, shot, ages)
+    spans = np.array([width_and_height(shot) for shot in snapshots]).max(axis=0)
+    for ax in axes:
+        ax.set(xlim=(0.0, spans[0]), ylim=(-0.5 * spans[1], 0.5 * spans[1]))
     for ax in axes[1:]:
         ax.tick_params(left=False, labelleft=False)
-    axes[0].set_ylabel("along the normal (Å)")
+    axes[0].set_ylabel("from the slab's centre (Å)")
     bar = fig.colorbar(ScalarMappable(Normalize(*_ORDER_RANGE), _METAL_MAP), cax=fig.add_subplot(grid[0, count]))
     bar.set_label(r"order $\overline{q}_6$")
     if longest > 0:
@@ -60,10 +63,10 @@ def draw_snapshot(ax: Axes, shot: Snapshot, ages: object) -> None:
     from matplotlib.collections import EllipseCollection, LineCollection
 
     across, deep, up = _view(shot)
-    width = float(np.linalg.norm(shot.cell_A[(shot.axis + 1) % 3]))
+    width, height = width_and_height(shot)
     # A shift by the first in-plane vector moves an atom along `across` only, so folding by it is exact.
     x = np.mod(shot.positions_A @ across, width)
-    y, depth = shot.positions_A @ up, shot.positions_A @ deep
+    y, depth = shot.positions_A @ up - 0.5 * height, shot.positions_A @ deep
     metal, hydrogen = np.flatnonzero(shot.numbers != 1), np.flatnonzero(shot.numbers == 1)
     colours = np.empty((len(shot.numbers), 4))
     to_rgba = matplotlib.colors.to_rgba
@@ -103,11 +106,17 @@ def draw_snapshot(ax: Axes, shot: Snapshot, ages: object) -> None:
                 transOffset=ax.transData, facecolors=colours[atoms], edgecolors="black", linewidths=0.25,
                 zorder=z + extra))
     for face in (shot.lower_face_A, shot.upper_face_A):
-        ax.axhline(face, color="black", lw=0.9, ls=(0, (4, 3)), zorder=5)
-    height = float(1.0 / np.linalg.norm(np.linalg.inv(shot.cell_A)[:, shot.axis]))
-    ax.set(xlim=(0, width), ylim=(0, height), aspect="equal", title=f"{shot.time_ps:.2f} ps", xticks=[])
+        ax.axhline(face - 0.5 * height, color="black", lw=0.9, ls=(0, (4, 3)), zorder=5)
+    ax.set(xlim=(0, width), ylim=(-0.5 * height, 0.5 * height), aspect="equal", xticks=[],
+           title=f"{shot.time_ps:.2f} ps")
     for side in ("left", "bottom", "top", "right"):
         ax.spines[side].set_visible(True)
+
+
+def width_and_height(shot: Snapshot) -> tuple[float, float]:
+    """Period across and along the normal, in A."""
+    return (float(np.linalg.norm(shot.cell_A[(shot.axis + 1) % 3])),
+            float(1.0 / np.linalg.norm(np.linalg.inv(shot.cell_A)[:, shot.axis])))
 
 
 def _view(shot: Snapshot) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

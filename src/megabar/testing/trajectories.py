@@ -6,6 +6,7 @@ All makers yield `Frame`s one at a time. Crystals are the prototypes at 40 GPa; 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +108,24 @@ def thermal(atoms: Atoms, frames: int, interval_ps: float = 0.02, amplitude_A: f
         places += shake[group] * amplitude_A / np.sqrt(3.0) + np.array(drift_A_per_ps) * time
         fractions = places @ np.linalg.inv(cell)
         yield Frame(time, cell, numbers, (fractions - np.floor(fractions)) @ cell)
+
+
+def episodes(*parts: tuple[Atoms, int], interval_ps: float = 0.05, amplitude_A: float = 0.2,
+             seed: int = 0) -> Iterator[Frame]:
+    """States of the same atoms one after another, each shaken for so many frames; the change between them is abrupt.
+
+    Atoms are put into one order: metals, then hydrogen. Raises ValueError when the parts have different atoms.
+    """
+    time = 0.0
+    numbers = None
+    for k, (atoms, frames) in enumerate(parts):
+        ordered = atoms[np.argsort(atoms.numbers == 1, kind="stable")]
+        if numbers is not None and not np.array_equal(ordered.numbers, numbers):
+            raise ValueError(f"part {k} has {ordered.symbols}, the first one has other atoms")
+        numbers = ordered.numbers
+        for frame in thermal(ordered, frames, interval_ps, amplitude_A, memory_ps=interval_ps, seed=seed + k):
+            yield replace(frame, time_ps=time + frame.time_ps)
+        time += frames * interval_ps
 
 
 def walking(chosen: np.ndarray, diffusion_A2_per_ps: float, interval_ps: float, in_plane: bool = True,
