@@ -6,6 +6,10 @@
 #include <math.h>
 #include <string.h>
 
+#ifdef __AVX512VL__
+#include <immintrin.h>
+#endif
+
 #ifndef MEGABAR_ISA
 #define MEGABAR_ISA baseline
 #endif
@@ -135,41 +139,7 @@ inline void add_virial(const Centre &c, int j, double x, double y, double z, dou
     for (int k = 0; k < 9; ++k) c.atom_virial[9 * static_cast<size_t>(j) + static_cast<size_t>(k)] += w[k];
 }
 
-// Sort the neighbours within the cutoff into their buckets.
-template <class Real>
-void gather(const Tables<Real> &m, const Centre &c, int centre_type, Workspace<Real> &w) {
-  constexpr int W = kLanes<Real>;
-  const double *centre = c.x + 3 * static_cast<size_t>(c.atom);
-  const double cx = centre[0], cy = centre[1], cz = centre[2];
-  const double *cutoff2 = m.cutoff2_radial + centre_type * m.types;
-  const double *angular2 = m.cutoff2_angular + centre_type * m.types;
-  int *__restrict filled = w.filled, *__restrict index = w.index;
-  Real *__restrict x = w.x, *__restrict y = w.y, *__restrict z = w.z;
-  const int capacity = w.capacity, mask = c.mask;
-  for (int b = 0; b < 2 * m.types; ++b) filled[b] = 0;
-  for (int n = 0; n < c.count; ++n) {
-    const int j = c.neighbours[n] & mask;
-    const double *p = c.x + 3 * static_cast<size_t>(j);
-    const double dx = p[0] - cx, dy = p[1] - cy, dz = p[2] - cz;
-    const double r2 = dx * dx + dy * dy + dz * dz;
-    const int mapped = c.type_map[c.type[j]];
-    const int type = mapped < 0 ? 0 : mapped;
-    // Written always and kept when inside: a branch here would be mispredicted half of the time.
-    const int bucket = 2 * type + static_cast<int>(r2 >= angular2[type]);
-    const int slot = bucket * capacity + filled[bucket];
-    index[slot] = j;
-    x[slot] = static_cast<Real>(dx);
-    y[slot] = static_cast<Real>(dy);
-    z[slot] = static_cast<Real>(dz);
-    filled[bucket] += static_cast<int>(mapped >= 0) & static_cast<int>(r2 < cutoff2[type]);
-  }
-  // Padding sits at 1 A; used_lanes takes away its weight.
-  for (int b = 0; b < 2 * m.types; ++b)
-    for (int n = filled[b]; n % W; ++n) {
-      x[b * capacity + n] = 1;
-      y[b * capacity + n] = z[b * capacity + n] = 0;
-    }
-}
+#include "gather.hpp"
 
 // Radial descriptors: sums of fc T_k over the neighbours of each type, contracted afterwards.
 template <class Real>
@@ -496,8 +466,11 @@ double add_zbl(const Tables<Real> &m, const Centre &c, int centre_type, const Wo
   const double *centre = c.x + 3 * static_cast<size_t>(c.atom);
   double *force = c.force + 3 * static_cast<size_t>(c.atom);
   double energy = 0;
+  // A little more than the cutoff, for the rounding of the stored differences.
+  const Real reach2 = static_cast<Real>(m.zbl_outer * m.zbl_outer * 1.001);
   for (int t = 0; t < m.types; ++t)
     for (int k = 2 * t * w.capacity; k < 2 * t * w.capacity + w.filled[2 * t]; ++k) {
+      if (w.x[k] * w.x[k] + w.y[k] * w.y[k] + w.z[k] * w.z[k] >= reach2) continue;
       // The wall is so steep that the differences are taken anew in double.
       const double *p = c.x + 3 * static_cast<size_t>(w.index[k]);
       const double x = p[0] - centre[0], y = p[1] - centre[1], z = p[2] - centre[2], r2 = x * x + y * y + z * z;
