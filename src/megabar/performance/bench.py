@@ -162,7 +162,7 @@ def steps_for(n_atoms: int) -> int:
 
 def lammps_timing(potential: Potential, atoms: Atoms, steps: int, ranks: int, folder: Path,
                   grade: bool = False) -> Timing:
-    """Run `steps` steps of NPT in `folder` after ten to warm up, with the output that a simulation writes."""
+    """Run `steps` steps of NPT in `folder` after half as many to warm up, with the output that a simulation writes."""
     pair = PairStyle.nep(potential.nep_path, potential.elements)
     write_data(folder / "data.lmp", atoms, pair)
     grades = [f"fix grade all pair {GRADE_EVERY} nep/megabar grade 1", "compute grade all reduce max f_grade",
@@ -171,7 +171,7 @@ def lammps_timing(potential: Potential, atoms: Atoms, steps: int, ranks: int, fo
              "read_data data.lmp", *pair.lines, f"timestep {TIMESTEP_FS * 1e-3}", "neighbor 1.0 bin",
              "neigh_modify every 1 delay 0 check yes", *thermo_lines(50), *protocols.velocities(TEMPERATURE_K, 1),
              *protocols.production(TEMPERATURE_K, PRESSURE_GPA), *(grades if grade else []),
-             "dump frames all custom 100 out.dump id type x y z vx vy vz", "run 10", f"run {steps}"]
+             "dump frames all custom 100 out.dump id type x y z vx vy vz", f"run {max(10, steps // 2)}", f"run {steps}"]
     (folder / "in.lmp").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return parse_timing(run_lammps(folder, "in.lmp", ranks), folder / "lammps.out")
 
