@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.ndimage import minimum_filter1d, uniform_filter1d
+from scipy.ndimage import uniform_filter1d
 
 from megabar.anvil.columns import read_two_columns
 from megabar.anvil.diffraction.powder import check_wavelength
@@ -34,7 +34,10 @@ class Measured:
 
 
 def snip_background(x: np.ndarray, y: np.ndarray, width_deg: float) -> np.ndarray:
-    """Background by iterated clipping under the peaks (SNIP): Ryan et al., NIM B 34, 396 (1988)."""
+    """Background by iterated clipping under the peaks (SNIP): Ryan et al., NIM B 34, 396 (1988).
+
+    Clipping follows the lower edge of the noise; the median distance of the points free of peaks is put back.
+    """
     step = float(np.median(np.diff(x)))
     reach = max(2, min(len(y) // 4, int(round(width_deg / step))))
     shift = float(y.min())
@@ -42,7 +45,16 @@ def snip_background(x: np.ndarray, y: np.ndarray, width_deg: float) -> np.ndarra
     v = uniform_filter1d(v, max(1, reach // 8))
     for p in range(reach, 0, -1):
         v[p:-p] = np.minimum(v[p:-p], 0.5 * (v[2 * p:] + v[:-2 * p]))
-    return (np.exp(np.exp(v) - 1.0) - 1.0) ** 2 - 1.0 + shift
+    background = (np.exp(np.exp(v) - 1.0) - 1.0) ** 2 - 1.0 + shift
+    above = np.asarray(y - background)
+    for _ in range(20):
+        middle = np.median(above)
+        spread = np.median(np.abs(above - middle))
+        kept = above[np.abs(above - middle) <= 3.7 * spread]  # 2.5 standard deviations
+        if len(kept) == len(above):
+            break
+        above = kept
+    return np.asarray(background + np.median(above))
 
 
 def noise_of(y: np.ndarray, background: np.ndarray) -> np.ndarray:
@@ -51,11 +63,11 @@ def noise_of(y: np.ndarray, background: np.ndarray) -> np.ndarray:
     Where the background was subtracted before (median near zero) the noise is taken as constant.
     """
     third = y[3:] - 3.0 * y[2:-1] + 3.0 * y[1:-2] - y[:-3]
-    # The quieter half of the points is free of peaks.
-    quiet = minimum_filter1d(np.abs(y - background)[3:], 5)
-    calm = np.abs(third[quiet <= np.median(quiet)])
-    sigma = max(1.4826 * float(np.median(calm)) / np.sqrt(20.0), 1e-6 * float(np.ptp(y)) + 1e-12)
-    level = float(np.median(y))
+    # The lower half of the smoothed points is free of peaks; differences know nothing of a smoothed height.
+    height = uniform_filter1d(y - background, 15)[3:]
+    calm = height <= np.median(height)
+    sigma = max(1.4826 * float(np.median(np.abs(third[calm]))) / np.sqrt(20.0), 1e-6 * float(np.ptp(y)) + 1e-12)
+    level = float(np.median(y[3:][calm]))
     if level < 20.0 * sigma**2 / max(level, 1e-12) and level < 3.0 * sigma:
         return np.full_like(y, sigma)
     return sigma * np.sqrt(np.clip(y, 0.2 * level, None) / level)

@@ -190,7 +190,7 @@ def _search_scales(phase: Phase, pressure_GPa: float | None, search_percent: flo
 def refine(
     data: Measured, phases: Sequence[Phase], wavelength_A: float, *, marker: str | None = None,
     scale: str | None = None, temperature_K: float | None = None, pressure_GPa: float | None = None,
-    search_percent: float = 3.0, leaning: float = 0.5, background_degree: int = 5, fwhm_guess_deg: float | None = None,
+    search_percent: float = 5.0, leaning: float = 0.5, background_degree: int = 5, fwhm_guess_deg: float | None = None,
 ) -> Refinement:
     """Fit the phases to a measured pattern.
 
@@ -213,23 +213,45 @@ def refine(
         lines.append(Reflections(*(getattr(r, f)[seen] for f in ("hkl", "d_A", "two_theta_deg", "multiplicity", "F2",
                                                                  "intensity"))))
     width = fwhm_guess_deg if fwhm_guess_deg is not None else _typical_width(data)
-    options = [candidates(p, r, data, wavelength_A, _search_scales(p, pressure_GPa, search_percent), width)
+    keep = 8 if len(phases) < 4 else 5
+    options = [candidates(p, r, data, wavelength_A, _search_scales(p, pressure_GPa, search_percent), width, keep)
                for p, r in zip(phases, lines, strict=True)]
     for p, choice in zip(phases, options, strict=True):
         if not choice:
             raise InputError(f"{p.name}: none of its lines can lie between {x[0]:.1f} and {x[-1]:.1f} degrees; check "
                              "its cell and the wavelength")
     trials = []
-    for starts in best_combinations(list(phases), lines, options, data, wavelength_A, width):
+    for starts in best_combinations(list(phases), lines, options, data, wavelength_A, width, leaning):
         try:
             trials.append(_minimise(data, phases, lines, wavelength_A, starts, width, background_degree, leaning))
         except NotConverged:
             continue
     if not trials:
         raise InputError("none of the phases is in this pattern: check the wavelength, the cells and --search-percent")
-    result, model, warnings = min(trials, key=lambda t: float(np.sum(t[0].residual**2)))
+    trials.sort(key=lambda t: float(np.sum(t[0].residual**2)))
+    result, model, warnings = trials[0]
     return _report(result, model, marker or (markers[0] if markers else None), scale, temperature_K,
-                   [*data.warnings, *warnings])
+                   [*data.warnings, *warnings, *_rivals(trials)])
+
+
+def _rivals(trials: Sequence[tuple[Fit, _Model, list[str]]]) -> list[str]:
+    """Says so where another assignment of the peaks fits nearly as well as the best."""
+    best, model, _ = trials[0]
+    cost = float(np.sum(best.residual**2))
+    chi2 = max(cost / len(model.target), 1.0)
+    for other, rival, _ in trials[1:]:
+        if (float(np.sum(other.residual**2)) - cost) / chi2 > 30.0:
+            break
+        moved = []
+        for i, phase in enumerate(model.phases):
+            cell = model.cells[i]
+            present = all(m.scales[i] > 0.02 * m.scales.max() for m in (model, rival))
+            if present and np.max(np.abs(other.parameters[cell] / best.parameters[cell] - 1.0)) > 0.005:
+                moved.append(f"{phase.name} {phase.free_names[0].split('_')[0]} = {other.parameters[cell][0]:.4f} A")
+        if moved:
+            return [f"another assignment of the peaks fits nearly as well ({', '.join(moved)}): give --pressure or "
+                    "--search-percent to settle it"]
+    return []
 
 
 def _typical_width(data: Measured) -> float:
@@ -257,11 +279,11 @@ def _minimise(
     lower, upper = start.copy(), start.copy()
     lower[:2], upper[:2] = (0.8 * step, 0.0), (min(2.5 * width, 1.0), 1.0)
     lower[rigid.strain], upper[rigid.strain] = 0.0, 0.02
-    for i in range(len(phases)):
-        cell = rigid.cells[i]
-        away = np.where(lengths[cell], 0.01 * start[cell], 1.0)  # 1 % or a degree: the search has been nearer than that
-        lower[cell], upper[cell] = start[cell] - away, start[cell] + away
+    cells = np.concatenate([np.arange(c.start, c.stop) for c in rigid.cells])
+    away = np.where(lengths, 0.012 * start, 1.0)[cells]  # the search has been nearer than that
+    lower[cells], upper[cells] = start[cells] - away, start[cells] + away
     first = fit(rigid.residual, start, lower, upper)
+    lower[cells], upper[cells] = first.parameters[cells] - away, first.parameters[cells] + away
     _, linear, _ = rigid.solve(first.parameters)
     scales = linear[:len(phases)]
     free = _Model(data, phases, lines, wavelength_A, degree, leaning)
@@ -301,7 +323,7 @@ def _report(result: Fit, model: _Model, marker: str | None, scale: str | None, t
             if not data.two_theta_deg[0] <= angle[j] <= data.two_theta_deg[-1]:
                 continue
             expected = float(model.scales[i] * share[m])
-            line = {"hkl": [int(v) for v in model.lines[i].hkl[j]], "two_theta_deg": float(angle[j]),
+            line: dict[str, Any] = {"hkl": [int(v) for v in model.lines[i].hkl[j]], "two_theta_deg": float(angle[j]),
                     "d_A": float(model.wavelength_A / (2.0 * np.sin(np.radians(angle[j]) / 2.0))),
                     "area": float(areas[m]), "area_error": float(errors[m]), "calculated_area": expected}
             inside.append(line)
@@ -312,6 +334,11 @@ def _report(result: Fit, model: _Model, marker: str | None, scale: str | None, t
         detected = significant >= min(2, len(inside)) and len(inside) > 0
         if not detected:
             warnings = [*warnings, f"{phase.name}: fewer than two of its lines stand out; it may not be in the pattern"]
+        told = [float(np.log(line["area"] / line["calculated_area"])) for line in inside
+                if line["area"] > 4.0 * line["area_error"] and line["calculated_area"] > 0.05 * model.scales[i]]
+        if len(told) >= 4 and float(np.std(told)) > 0.6:
+            warnings = [*warnings, f"{phase.name}: line intensities stray from the calculated ones by a factor of "
+                        f"{np.exp(np.std(told)):.1f}: strong texture, or the wrong peaks"]
         if p[model.strain][i] > 0.015:
             warnings = [*warnings, f"{phase.name}: its lines came out several times wider than the others'; it may be "
                         "fitted to the wrong peaks"]

@@ -55,7 +55,7 @@ def _trial_cells(phase: Phase, scales: np.ndarray, skew: float, steps: int) -> l
 
 
 def candidates(phase: Phase, lines: Reflections, data: Measured, wavelength_A: float, scales: np.ndarray,
-               fwhm_deg: float, keep: int = 4) -> list[Candidate]:
+               fwhm_deg: float, keep: int = 6) -> list[Candidate]:
     """The best cells of a phase among those scaled by `scales`, distinct from each other, best first."""
     x = data.two_theta_deg
     step = float(np.median(np.diff(x)))
@@ -77,7 +77,7 @@ def candidates(phase: Phase, lines: Reflections, data: Measured, wavelength_A: f
     found.sort(key=lambda c: -c.score)
     distinct: list[Candidate] = []
     for c in found:
-        if all(np.max(np.abs(c.free_cell / d.free_cell - 1.0)) > 0.004 for d in distinct):
+        if all(np.max(np.abs(c.free_cell / d.free_cell - 1.0)) > 0.010 for d in distinct):
             distinct.append(c)
         if len(distinct) == keep:
             break
@@ -85,29 +85,53 @@ def candidates(phase: Phase, lines: Reflections, data: Measured, wavelength_A: f
 
 
 def best_combinations(phases: list[Phase], lines: list[Reflections], options: list[list[Candidate]], data: Measured,
-                      wavelength_A: float, fwhm_deg: float, keep: int = 3) -> list[list[np.ndarray]]:
-    """Choices of one candidate for each phase, by how little they leave behind; best first, at most `keep`.
+                      wavelength_A: float, fwhm_deg: float, leaning: float = 0.5,
+                      keep: int = 4) -> list[list[np.ndarray]]:
+    """Choices of one candidate for each phase, by how well they fit; best first, at most `keep`.
 
     Every combination is fitted to the pattern, its background taken off and its points gathered to a third of a line
-    width, with one non-negative intensity for each line: texture has to be no hindrance.
+    width: one scale a phase first, then line intensities that lean on the calculated ones. Intensities have a say
+    because positions alone cannot tell some pairs apart (every line of a body-centred cubic cell of edge a/sqrt 2 is
+    one of a face-centred cell of edge a). All of it is linear, in products of columns that are computed once.
     """
     x, y, sigma = _gathered(data, fwhm_deg / 3.0)
-    columns: list[list[np.ndarray]] = []
+    target = y / sigma
+    blocks: list[np.ndarray] = []
+    shares: list[np.ndarray] = []
+    spans: list[list[slice]] = []
+    position = 0
     for phase, r, choices in zip(phases, lines, options, strict=True):
         row = []
         for c in choices:
             places = line_places(phase, r, c.free_cell, wavelength_A)
-            inside = places[(places > x[0]) & (places < x[-1])]
-            row.append(pseudo_voigt(x[:, None], inside[None, :], 1.2 * fwhm_deg, 0.3) / sigma[:, None])
-        columns.append(row)
+            inside = (places > x[0]) & (places < x[-1])
+            blocks.append(pseudo_voigt(x[:, None], places[inside][None, :], 1.2 * fwhm_deg, 0.3) / sigma[:, None])
+            shares.append(r.intensity[inside] / r.intensity.max())
+            row.append(slice(position, position + int(inside.sum())))
+            position += int(inside.sum())
+        spans.append(row)
+    matrix, share = np.hstack(blocks), np.concatenate(shares)
+    gram, moment = matrix.T @ matrix, matrix.T @ target
     ranked = []
-    for picks in itertools.product(*(range(len(c)) for c in columns)):
-        matrix = np.hstack([columns[i][j] for i, j in enumerate(picks)])
-        _, left = nnls(matrix / (np.linalg.norm(matrix, axis=0) + 1e-30), y / sigma)
-        ranked.append((left, picks))
+    for picks in itertools.product(*(range(len(c)) for c in options)):
+        chosen = [spans[i][j] for i, j in enumerate(picks)]
+        index = np.concatenate([np.arange(s.start, s.stop) for s in chosen])
+        owner = np.repeat(np.arange(len(chosen)), [s.stop - s.start for s in chosen])
+        ranked.append((_cost(gram[np.ix_(index, index)], moment[index], share[index], owner, leaning), picks))
     ranked.sort(key=lambda item: item[0])
-    return [[options[i][j].free_cell for i, j in enumerate(picks)] for left, picks in ranked[:keep]
-            if left < 1.3 * ranked[0][0]]
+    return [[options[i][j].free_cell for i, j in enumerate(picks)] for _, picks in ranked[:keep]]
+
+
+def _cost(gram: np.ndarray, moment: np.ndarray, share: np.ndarray, owner: np.ndarray, leaning: float) -> float:
+    """Sum of squares, prior included, less that of an empty fit, for line intensities leaning on calculated ones."""
+    sums = (owner[:, None] == np.arange(owner.max() + 1)) * share[:, None]
+    root = np.linalg.cholesky(sums.T @ gram @ sums + 1e-9 * np.eye(sums.shape[1]) * np.trace(gram))
+    scales, _ = nnls(root.T, np.linalg.solve(root, sums.T @ moment))
+    expected = sums @ scales
+    spread = leaning * expected + 0.01 * np.maximum(scales[owner], 1e-3 * scales.max()) + 1e-30
+    weight = 1.0 / spread**2
+    areas = np.linalg.solve(gram + np.diag(weight), moment + weight * expected)
+    return float(areas @ gram @ areas - 2.0 * areas @ moment + np.sum(weight * (areas - expected) ** 2))
 
 
 def _gathered(data: Measured, step_deg: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -25,4 +25,4 @@ class XrdSettings(Settings):
     range_deg: list[float] | None = Field(None, description="Part of the pattern to fit: two angles in degrees.")
     marker: str | None = Field(None, description="Phase that tells the pressure (default: the first marker).")
     scale: str | None = Field(None, description="Its pressure scale, author and year, like dewaele2004.")
-    search_percent: float = Field(3.0, gt=0, le=15, description="How far cell lengths of other phases may be off, %.")
+    search_percent: float = Field(5.0, gt=0, le=15, description="How far cell lengths of other phases may be off, %.")
