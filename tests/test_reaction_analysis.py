@@ -252,6 +252,15 @@ def test_bulk_cell_is_one_phase():
     assert result.product.phase == "CaH4 I4/mmm"
 
 
+def test_flowing_melt_is_liquid():
+    """A bulk melt: random packing of the metal, walking with D = 0.5 A^2/ps in all directions."""
+    crystal = make.product_crystal("MH4-I4/mmm", 12.0)
+    metals = np.flatnonzero(crystal.numbers != 1)
+    move = make.walking(metals, 0.5, 0.05, in_plane=False)
+    result = analyse(make.thermal(make.melt(crystal, metals), 80, 0.05, amplitude_A=0.3, memory_ps=0.1, move=move))
+    assert result.normal is None and result.product.phase == "liquid"
+
+
 @pytest.mark.parametrize(("call", "words"), [
     (lambda: analyse([]), "no frames"),
     (lambda: Analyser(normal="z"), "a, b or c"),

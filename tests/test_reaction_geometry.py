@@ -70,13 +70,24 @@ def test_normal_is_found_on_any_axis(axis):
     rng = np.random.default_rng(axis)
     fractions = rng.random((100, 3))
     fractions[:, axis] = 0.9 + 0.5 * rng.random(100)  # through the border
-    assert slab_normal(fractions) == axis
+    cell = np.diag([15.0, 16.0, 17.0])
+    cell[axis, axis] = 40.0
+    assert slab_normal(fractions, cell) == axis
     assert abs((slab_centre(fractions[:, axis]) - 0.15 + 0.5) % 1.0 - 0.5) < 3 * 0.5 / np.sqrt(12 * 100)
 
 
 def test_bulk_has_no_normal():
     grid = np.stack(np.meshgrid(*[np.arange(4) / 4] * 3), axis=-1).reshape(-1, 3)
-    assert slab_normal(grid + np.random.default_rng(0).normal(size=grid.shape) * 0.01) is None
+    shaken = grid + np.random.default_rng(0).normal(size=grid.shape) * 0.01
+    assert slab_normal(shaken, np.eye(3) * 14.0) is None
+    assert slab_normal(np.random.default_rng(0).random((150, 3)), np.eye(3) * 15.0) is None
+
+
+def test_a_thin_gap_is_enough_for_a_slab():
+    """A slab of 85 % of the cell: the gap of 6 A is wider than the smoothing."""
+    fractions = np.random.default_rng(0).random((300, 3))
+    fractions[:, 2] *= 0.85
+    assert slab_normal(fractions, np.diag([15.0, 15.0, 40.0])) == 2
 
 
 def test_heights_of_a_sheared_cell():

@@ -52,6 +52,19 @@ def test_strained_crystals_are_themselves(name):
         assert np.mean(found == KNOWN[name]) > 0.95
 
 
+@pytest.mark.parametrize(("name", "built", "ratios"), [("MH4-I4/mmm", 1.78, (1.65, 1.75, 1.9)),
+                                                       ("MH2-P6_3/mmc", 1.35, (1.22, 1.3, 1.5))])
+def test_axial_ratio_may_move(name, built, ratios):
+    """c/a over the range between 20 and 150 GPa; both prototypes have c along z."""
+    atoms = make.product_crystal(name, 14.0)
+    atoms = atoms[atoms.numbers != 1]
+    rng = np.random.default_rng(0)
+    for ratio in ratios:
+        stretch = np.diag([1.0, 1.0, ratio / built])
+        places = atoms.positions @ stretch + rng.normal(size=(len(atoms), 3)) * 0.15
+        assert np.mean(matches(places, atoms.cell[:] @ stretch) == KNOWN[name]) > 0.9
+
+
 def test_random_packings_are_no_crystal():
     """Dense random packings, the structure of a quenched melt: false positives among 3200 atoms."""
     wrong = 0

@@ -15,7 +15,16 @@ from ase.data import atomic_masses, chemical_symbols
 from megabar.errors import InputError
 from megabar.reaction import speciation as spec
 from megabar.reaction import templates
-from megabar.reaction.geometry import AXES, BIN_A, Region, find_region, heights_A, slab_centre, slab_normal, whole_cell
+from megabar.reaction.geometry import (
+    AXES,
+    Region,
+    find_region,
+    heights_A,
+    profile_bins,
+    slab_centre,
+    slab_normal,
+    whole_cell,
+)
 from megabar.reaction.layers import LAG_PS, ORDER_LIMIT, assign, count_layers, mobility_limit_A2
 from megabar.reaction.order import environment, order_parameter
 from megabar.reaction.results import ReactionAnalysis, Snapshot, assemble
@@ -143,14 +152,14 @@ class Analyser:
         if self._asked_normal is not None:
             self._axis, self.is_slab = AXES.index(self._asked_normal), True
         else:
-            found = slab_normal(fractions[self._metal]) if len(self._metal) else None
+            found = slab_normal(fractions[self._metal], frame.cell_A) if len(self._metal) else None
             self._axis, self.is_slab = (2 if found is None else found), found is not None
         if len(self._metal) == 0:
             self.is_slab = False
         elif not self.is_slab:
             self._note("no slab: the cell is analysed as one bulk phase")
         height = heights_A(frame.cell_A)[self._axis]
-        self._bins = max(8, int(round(height / BIN_A)))
+        self._bins = profile_bins(float(height))
         self._history = spec.UnitHistory(len(self._hydrogen))
         self._unwrapped = fractions.copy()
         self._wrapped = fractions.copy()
@@ -422,12 +431,12 @@ def hydrogen_per_metal(frame: FrameLike) -> float:
     if not metal.any():
         return float("nan")
     fractions = frame.positions_A @ np.linalg.inv(frame.cell_A)
-    axis = slab_normal(fractions[metal])
+    axis = slab_normal(fractions[metal], frame.cell_A)
     if axis is None:
         return float(hydrogen.sum() / metal.sum())
     height = float(heights_A(frame.cell_A)[axis])
     z = fractions[:, axis] - slab_centre(fractions[metal, axis])
     z -= np.rint(z)
-    profile = np.histogram(z[metal], bins=max(8, int(round(height / BIN_A))), range=(-0.5, 0.5))[0]
+    profile = np.histogram(z[metal], bins=profile_bins(height), range=(-0.5, 0.5))[0]
     region = find_region(profile, height, abs(float(np.linalg.det(frame.cell_A))) / height)
     return float(region.inside(z[hydrogen]).sum() / metal.sum())

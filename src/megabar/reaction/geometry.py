@@ -15,21 +15,11 @@ SMOOTHING_A = 1.5
 apart) to below 2 % and leaves the faces where they are."""
 BIN_A = 0.2
 AXES = ("a", "b", "c")
-# First Fourier component of the metal density below which a cell has no slab: a slab of 95 % of the cell has 0.05,
-# a bulk crystal 0, a bulk liquid about 1/sqrt(n).
-_SLAB_SIGNAL = 0.05
 
 
 def heights_A(cell_A: np.ndarray) -> np.ndarray:
     """(3,) distances between opposite faces of the cell."""
     return 1.0 / np.linalg.norm(np.linalg.inv(cell_A), axis=0)
-
-
-def slab_normal(metal_fractions: np.ndarray) -> int | None:
-    """Axis 0, 1 or 2 across which the metal forms a slab, from fractional positions (n, 3); None for a bulk cell."""
-    signal = np.abs(np.exp(2j * np.pi * metal_fractions).mean(axis=0))
-    axis = int(np.argmax(signal))
-    return axis if signal[axis] > max(_SLAB_SIGNAL, 1.0 / np.sqrt(len(metal_fractions))) else None
 
 
 def slab_centre(fractions: np.ndarray) -> float:
@@ -123,3 +113,22 @@ def _stretch(density: np.ndarray, above: np.ndarray, level: float) -> tuple[floa
 def whole_cell(n_metal: int, height_A: float, area_A2: float) -> Region:
     """The region of a bulk cell: all of it."""
     return Region(-0.5, 0.5, height_A, area_A2, n_metal / (height_A * area_A2), 1)
+
+
+def profile_bins(height_A: float) -> int:
+    """Number of bins of BIN_A along a normal."""
+    return max(8, int(round(height_A / BIN_A)))
+
+
+def slab_normal(metal_fractions: np.ndarray, cell_A: np.ndarray) -> int | None:
+    """Axis 0, 1 or 2 across which the metal, at fractions (n, 3) of the cell, forms a slab; None for a bulk cell.
+
+    It is the axis with the largest first harmonic of the metal density, if the density falls below half its bulk value.
+    """
+    axis = int(np.argmax(np.abs(np.exp(2j * np.pi * metal_fractions).mean(axis=0))))
+    height = float(heights_A(cell_A)[axis])
+    bins = profile_bins(height)
+    z = metal_fractions[:, axis] - slab_centre(metal_fractions[:, axis])
+    profile = np.histogram(z - np.rint(z), bins=bins, range=(-0.5, 0.5))[0]
+    region = find_region(profile, height, abs(float(np.linalg.det(cell_A))) / height)
+    return axis if region.lower > -0.5 and region.upper < 0.5 else None

@@ -151,11 +151,12 @@ def identify(rows: dict[str, np.ndarray], liquid_share: np.ndarray, metal: str, 
     tenth = max(1, len(time) // 10)
     # The start is told from the first rows: a tenth may already hold the product.
     few = max(1, min(3, tenth))
-    soon = slice(0, few)
-    parent = name_phase(kinds[soon].mean(axis=0), hydrogen[soon].mean(axis=0), _mean(liquid_share[soon]), metal)[0]
+    # Mobility, and so the liquid, is known only half a lag from the ends: its first and last known rows speak for them.
+    soon, fluid = slice(0, few), liquid_share[np.isfinite(liquid_share)]
+    parent = name_phase(kinds[soon].mean(axis=0), hydrogen[soon].mean(axis=0), _mean(fluid[:few]), metal)[0]
     late = slice(-tenth, None)
     phase, reason, content, best = name_phase(kinds[late].mean(axis=0), hydrogen[late].mean(axis=0),
-                                              _mean(liquid_share[late]), metal)
+                                              _mean(fluid[late]), metal)
     deep = np.maximum(kinds.sum(axis=1), 1.0)
     shares = np.concatenate([kinds[:, 1:], kinds[:, :1]], axis=1) / deep[:, None]
     is_metal = numbers != 1
@@ -179,8 +180,7 @@ def identify(rows: dict[str, np.ndarray], liquid_share: np.ndarray, metal: str, 
 
 
 def _mean(values: np.ndarray) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else 0.0
+    return float(values.mean()) if len(values) else 0.0
 
 
 def _crystal(fractions: np.ndarray, scatter: np.ndarray, is_metal: np.ndarray, chosen: np.ndarray, axis: int | None,
