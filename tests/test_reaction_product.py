@@ -65,6 +65,28 @@ def test_axial_ratio_may_move(name, built, ratios):
         assert np.mean(matches(places, atoms.cell[:] @ stretch) == KNOWN[name]) > 0.9
 
 
+@pytest.mark.parametrize(("phase", "face", "repeat"), [
+    ("MH2-P6_3/mmc", "001", (5, 5, 4)), ("MH2-P6_3/mmc", "100", (5, 4, 7)), ("MH2-P6_3/mmc", "110", (4, 4, 10)),
+    ("MH4-I4/mmm", "001", (5, 5, 4)), ("MH4-I4/mmm", "100", (5, 4, 7)), ("MH2-Pnma", "001", (4, 4, 4)),
+])
+def test_depth_from_which_a_slab_is_told(phase, face, repeat):
+    """Metals deeper than 1.6 density^(-1/3) below either face of a slab in vacuum match; nothing matches wrongly."""
+    from megabar.crystals.interfaces import slab
+
+    block = slab(phase, face, "Ca", 40.0, repeat)
+    block = block[block.numbers != 1]
+    density = len(block) / block.get_volume()
+    height = float(block.cell[2, 2])
+    z = block.positions[:, 2]
+    depth = 0.5 * height - np.abs(z - 0.5 * (z.min() + z.max()))
+    block.positions += np.random.default_rng(0).normal(size=block.positions.shape) * 0.1
+    block.cell[2, 2] = height + 15.0
+    found = templates.match(environment(block.positions, block.cell[:], density))
+    deep = depth > 1.6 * density ** (-1 / 3)
+    assert deep.sum() > 40 and np.mean(found[deep] == KNOWN[phase]) > 0.97
+    assert not np.isin(found, [k for k in KNOWN.values() if k != KNOWN[phase]]).any()
+
+
 def test_random_packings_are_no_crystal():
     """Dense random packings, the structure of a quenched melt: false positives among 3200 atoms."""
     wrong = 0

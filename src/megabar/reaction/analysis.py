@@ -35,6 +35,9 @@ BLOCK_PS = 0.25
 """Order and mobility are taken from metal positions averaged over this time: longer than a lattice vibration (0.1 to
 0.2 ps for Ca), shorter than the residence of an atom in a melt."""
 _MOST_FRAMES = 50
+_DEEP = 1.6
+"""Depth below a face, in units of density^(-1/3), from which metals of a slab match their templates like those of a
+bulk crystal (all faces of MH2 and MH4: from 4.4 A at 40 GPa)."""
 SNAPSHOTS = 6
 CITATIONS = (
     "Steinhardt, Nelson and Ronchetti, Phys. Rev. B 28, 784 (1983), 10.1103/PhysRevB.28.784",
@@ -291,9 +294,9 @@ class Analyser:
         filled = np.concatenate([[0.0], np.cumsum(np.mean([d.hydrogen_profile for d in core], axis=0))])
         held = np.diff(np.interp((edges + 0.5) * self._bins, np.arange(self._bins + 1), filled))
         row["layer_h_per_metal"] = held / many
-        # Deep metals have all their neighbours and theirs: only they can be told from templates.
+        # Only deep metals can be told from templates: those near a face lack neighbours, or their neighbours do.
         depth = np.minimum(z - region.lower, region.upper - z) * region.height_A
-        deep = depth > 2.0 * region.metal_per_A3 ** (-1.0 / 3.0) if self.is_slab else np.ones(len(metal), dtype=bool)
+        deep = depth > _DEEP * region.metal_per_A3 ** (-1.0 / 3.0) if self.is_slab else np.ones(len(metal), dtype=bool)
         names = len(templates.NAMES)
         row["kinds"] = np.bincount(kind[deep] + 1, minlength=names + 1)
         row["kinds_hydrogen"] = np.bincount(kind[deep] + 1, row["layer_h_per_metal"][layer[deep]], names + 1)
