@@ -170,6 +170,7 @@ def plot_lifetimes(ax: Axes, species: Speciation) -> None:
     low, high = seen[0], seen[-1] + 1
     ax.stairs(species.lifetimes[low:high], edges[low:high + 1], color=VERMILION, fill=True, alpha=0.8)
     ax.set(xscale="log", xlabel="lifetime of an H$_2$ unit (ps)", ylabel="units", ylim=(0, None))
+    ax.locator_params(axis="y", integer=True)
 
 
 def plot_profiles(ax: Axes, profiles: Profiles) -> None:
@@ -254,7 +255,7 @@ def plot_front(ax: Axes, front: Front) -> None:
             time = front.time_ps[known & (front.time_ps >= fit.onset_ps)]
             line = fit.predict(time)
             shown = line <= np.nanmax(front.depth_A[:, k])
-            ax.plot(time[shown], line[shown], color=BLACK, ls="--", lw=1.0, label=f"{rate:.2f} ± {error:.2f} Å/ps")
+            ax.plot(time[shown], line[shown], color=BLACK, ls="--", lw=1.0, label=f"{_with_error(rate, error)} Å/ps")
     ax.set(xlabel="time (ps)", ylabel="converted depth (Å)", xlim=_span(front.time_ps))
     ax.set_ylim(0, max(ax.get_ylim()[1], 2.0))
     _legend(ax)
@@ -277,7 +278,7 @@ def plot_arrhenius(ax: Axes, fit: Arrhenius) -> None:
     line = np.linspace(fit.temperature_K.min(), fit.temperature_K.max(), 100)
     ax.errorbar(1e3 / fit.temperature_K, fit.rate, fit.rate_error, fmt="o", ms=4, color=BLUE, capsize=2, label="runs")
     ax.plot(1e3 / line, fit.predict(line), color=VERMILION,
-            label=f"barrier {fit.barrier_eV:.2f} ± {fit.barrier_error_eV:.2f} eV")
+            label=f"barrier {_with_error(fit.barrier_eV, fit.barrier_error_eV)} eV")
     ax.set(yscale="log", xlabel="1000 K / T", ylabel="rate (1/ps)")
     _legend(ax)
 
@@ -317,10 +318,16 @@ def plot_energetics(ax: Axes, energy: Energetics) -> None:
         span = np.array([energy.h_per_metal.min(), energy.h_per_metal.max()])
         middle = values.mean() + 0.5 * energy.slope_eV_per_h2 * (span - energy.h_per_metal.mean())
         ax.plot(span, middle, color=VERMILION, lw=1.2, ls="--",
-                label=f"{energy.slope_eV_per_h2:.2f} ± {energy.slope_error_eV_per_h2:.2f} eV per H$_2$")
+                label=f"{_with_error(energy.slope_eV_per_h2, energy.slope_error_eV_per_h2)} eV per H$_2$")
         ax.legend(loc="best")
     ax.set(xlabel="H per metal in the hydride",
            ylabel=("enthalpy" if has_enthalpy else "potential energy") + " (eV per metal)")
+
+
+def _with_error(value: float, error: float) -> str:
+    """Value and error, both to the error's two leading digits."""
+    digits = int(np.clip(1 - np.floor(np.log10(max(error, 1e-6))), 0, 6))
+    return f"{value:.{digits}f} ± {error:.{digits}f}".replace("-", "−")
 
 
 def _formula(name: str) -> str:
