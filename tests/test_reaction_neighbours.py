@@ -51,7 +51,7 @@ def test_pairs_are_those_of_brute_force(cell, cutoff):
     assert as_list(close_pairs(positions, cell, cutoff)) == brute_force(positions, cell, cutoff)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10**6), n=st.integers(1, 60), cutoff=st.floats(0.8, 3.0))
 def test_random_cells(seed, n, cutoff):
     rng = np.random.default_rng(seed)
