@@ -9,6 +9,7 @@ from ase.build import bulk
 from ase.spacegroup import crystal
 
 from megabar.cli.main import main
+from megabar.crystals.prototypes import build
 from megabar.electrons.elf import basins, find_sites, interpolate
 from megabar.electrons.gpaw import check_cell, primitive
 from megabar.errors import InputError
@@ -86,6 +87,21 @@ def test_primitive_keeps_orientation_and_origin():
     given = conventional.get_scaled_positions() % 1.0
     for position in scaled:
         assert np.min(np.abs((given - position + 0.5) % 1.0 - 0.5).max(axis=1)) < 1e-6
+
+
+@pytest.mark.parametrize("digits", [8, 5, 4])
+@pytest.mark.parametrize("name", ["H2-P6_3/mmc", "MH2-P6_3/mmc", "MH4-I4/mmm"])
+def test_rounded_cells_get_their_symmetry_back(name, digits):
+    """GPAW fails, or finds fewer operations, on hexagonal cells rounded to a few digits."""
+    symmetry = pytest.importorskip("gpaw.new.symmetry")
+    exact = build(name, pressure_GPa=50.0)
+    rounded = Atoms(exact.numbers, cell=np.round(exact.cell[:], digits), pbc=True,
+                    scaled_positions=np.round(exact.get_scaled_positions(), digits))
+    expected = len(symmetry.create_symmetries_object(exact, symmorphic=False))
+    mended = primitive(rounded)
+    assert len(symmetry.create_symmetries_object(mended, symmorphic=False)) == expected
+    moved = mended.get_scaled_positions() - rounded.get_scaled_positions()
+    assert np.max(np.abs((moved - np.rint(moved)) @ exact.cell[:])) < 1e-3
 
 
 @pytest.mark.parametrize(("atoms", "said"), [

@@ -22,16 +22,44 @@ SHORTEST_A = 0.5
 MAXIMUM_ATOMS = 60
 
 
+SYMMETRY_A = 1e-3
+
+
+def symmetrized(atoms: Atoms) -> Atoms:
+    """`atoms` moved onto the symmetry they have within 1e-3 A, orientation kept.
+
+    GPAW wants the operations to close as a group to 1e-10, which 0.3333 in a CIF, or eight digits, do not. So cell and
+    positions are refined, and the origin is moved (by less than 1e-4) to where all translations are whole 24ths.
+    """
+    import spglib
+    from ase.spacegroup.symmetrize import refine_symmetry
+
+    result = Atoms(atoms.numbers, cell=atoms.cell, scaled_positions=atoms.get_scaled_positions(), pbc=True)
+    refine_symmetry(result, symprec=SYMMETRY_A)
+    found = spglib.get_symmetry((result.cell[:], result.get_scaled_positions(), result.numbers), symprec=SYMMETRY_A)
+    if found is not None:
+        off = np.rint(24.0 * found["translations"]) / 24.0 - found["translations"]
+        if np.max(np.abs(off)) < 1e-4:
+            shift = np.linalg.lstsq((np.eye(3) - found["rotations"]).reshape(-1, 3), off.ravel(), rcond=1e-6)[0]
+            result.set_scaled_positions(result.get_scaled_positions() + shift)
+    return result
+
+
 def primitive(atoms: Atoms) -> Atoms:
-    """Primitive cell in the orientation and on the origin of `atoms` (spglib, 1e-3 A); the cell itself if it is one."""
+    """Primitive cell of `atoms` in their orientation and on their origin, moved onto its symmetry (both to 1e-3 A).
+
+    What is not a crystal comes back as it is, for `check_cell` to refuse.
+    """
     import spglib
 
+    if abs(atoms.cell.volume) < 1.0:
+        return atoms
     found = spglib.standardize_cell((atoms.cell[:], atoms.get_scaled_positions(), atoms.numbers), to_primitive=True,
-                                    no_idealize=True, symprec=1e-3)
-    if found is None or len(found[2]) >= len(atoms):
-        return Atoms(atoms.numbers, cell=atoms.cell, scaled_positions=atoms.get_scaled_positions(), pbc=True)
-    cell, positions, numbers = found
-    return Atoms(numbers, cell=cell, scaled_positions=positions, pbc=True)
+                                    no_idealize=True, symprec=SYMMETRY_A)
+    if found is not None and len(found[2]) < len(atoms):
+        cell, positions, numbers = found
+        return symmetrized(Atoms(numbers, cell=cell, scaled_positions=positions, pbc=True))
+    return symmetrized(atoms)
 
 
 def check_cell(atoms: Atoms, source: str) -> None:

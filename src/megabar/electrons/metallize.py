@@ -16,7 +16,7 @@ from ase import Atoms
 
 from megabar.campaign.files import atomic_path, write_csv, write_json
 from megabar.campaign.tasks import Store, Task, run_tasks
-from megabar.electrons.gpaw import bands_of, bands_on, check_cell, converge, primitive, pulay
+from megabar.electrons.gpaw import bands_of, bands_on, check_cell, converge, primitive, pulay, symmetrized
 from megabar.errors import InputError, NotConverged, RunError
 from megabar.firstprinciples.gpaw import parameters
 from megabar.firstprinciples.levels import PBE_GPAW_1
@@ -145,14 +145,14 @@ def relax(atoms: Atoms, pressure: float, folder: Path) -> Atoms:
     from ase.filters import FrechetCellFilter
     from ase.optimize import BFGS
 
-    frame = atoms.copy()
+    frame = symmetrized(atoms)
     frame.set_constraint(FixSymmetry(frame, symprec=1e-3, verbose=False))
     frame.calc = _with_pulay()(folder / "gpaw.txt")
     target = FrechetCellFilter(frame, scalar_pressure=pressure / EV_PER_A3_IN_GPA)
     with BFGS(target, logfile=str(folder / "relax.log"), maxstep=0.15) as optimizer:  # type: ignore[arg-type]
         if not optimizer.run(fmax=FMAX, steps=MAXIMUM_STEPS):
             raise NotConverged(f"not relaxed at {pressure:g} GPa in {MAXIMUM_STEPS} steps; see {folder / 'relax.log'}")
-    result = Atoms(frame.numbers, cell=frame.cell, positions=frame.positions, pbc=True)
+    result = symmetrized(frame)
     result.info["pressure_GPa"] = pressure_GPa(frame.get_stress(voigt=False))
     return result
 
