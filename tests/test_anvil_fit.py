@@ -1,6 +1,7 @@
 """Fits of noisy patterns whose cells and pressure are known; the patterns are made here, by textbook formulas only."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -232,6 +233,23 @@ def test_fit_command(capsys, tmp_path):
     names = {p.name for p in (tmp_path / "o").iterdir()}
     assert {"fit.json", "fit.csv", "fit.png", "Na2He.cif", "Na2He.jcpds", "W.jcpds", "Re.jcpds"} <= names
     assert "A: 4.2" in (tmp_path / "o" / "Na2He.jcpds").read_text()
+
+
+def test_worked_example(capsys):
+    """Na2He, host-guest sodium, W and Re in one synthetic pattern; make_inputs.py beside it says what it holds."""
+    here = Path(__file__).parent.parent / "examples" / "anvil"
+    phases = [here / "Na2He.cif", here / "Na-tI19.cif", "W", "Re"]
+    options = ["--fit", here / "measured.xy", "--marker", "W", "--u-iso-A2", 0.01]
+    status, out, err = run(capsys, "xrd", *phases, "--wavelength-A", 0.3344, *options, "--json")
+    assert status == 0 and err == ""
+    got = json.loads(out)
+    fitted = {p["name"]: p for p in got["phases"]}
+    for name, key, true in (("Na2He", "a", 4.348), ("Na-tI19", "a", 7.09), ("Na-tI19", "c", 2 * 3.512)):
+        assert abs(fitted[name][f"{key}_A"] - true) < 4 * fitted[name][f"{key}_error_A"] < 0.01
+    first, second = got["readings"]
+    assert abs(first["pressure_GPa"] - 141.7) < 4 * first["uncertainty_parts_GPa"]["measurement"] < 1.0
+    assert abs(second["pressure_GPa"] - 118.0) < 4 * second["uncertainty_parts_GPa"]["measurement"] < 2.0
+    assert got["missing"] == [] and got["unexplained"] == []
 
 
 @pytest.mark.parametrize(

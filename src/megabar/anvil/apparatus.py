@@ -209,14 +209,13 @@ def outline(method: Method) -> tuple[np.ndarray, np.ndarray]:
 
 
 def chart_rows() -> dict[str, list[Any]]:
-    """The outlines as columns: method, pressure, temperature, sources."""
-    rows: dict[str, list[Any]] = {"method": [], "pressure_GPa": [], "temperature_K": [], "sources": []}
+    """The outlines as columns: method, pressure, temperature."""
+    rows: dict[str, list[Any]] = {"method": [], "pressure_GPa": [], "temperature_K": []}
     for m in METHODS:
         for P, T in zip(*outline(m), strict=True):
             rows["method"].append(m.name)
             rows["pressure_GPa"].append(float(P))
             rows["temperature_K"].append(float(T))
-            rows["sources"].append("; ".join(m.sources))
     return rows
 
 

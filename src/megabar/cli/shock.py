@@ -152,7 +152,8 @@ def impact(
     result = run(_find(flyer), _find(target), velocity_km_s, sigma_velocity_km_s=sigma_velocity, draws=draws,
                  seed=seed or 0)
     _say(result.warnings)
-    _save(out, "impact", result.as_dict())
+    if out is not None:
+        result.save(out)
     emit(result.as_dict(), as_json,
          f"{flyer} at {velocity_km_s:g} km/s on {target}: P {result.pressure_GPa:.2f} +- "
          f"{result.pressure_error_GPa:.2f} GPa, up {result.particle_velocity_km_s:.4f} +- "

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from megabar.anvil.figures import save_figure
 from megabar.anvil.shock.hugoniot import FASTEST_KM_S, ShockMaterial, ShockState, solve, state
+from megabar.campaign.files import write_csv, write_json
 from megabar.errors import InputError
 
 
@@ -17,7 +20,8 @@ class Impact:
     """State in the target (and `flyer`, in the flyer at the same pressure) after a planar impact, with errors.
 
     The errors are standard deviations of `draws` Monte Carlo draws over the impact velocity and over the Us-up curves
-    (each scaled as a whole by its `sigma_us_fraction`).
+    (each scaled as a whole by its `sigma_us_fraction`). `curves` holds particle velocities (km/s) and the pressures
+    (GPa) of target and flyer there, whose crossing is the state.
     """
 
     velocity_km_s: float
@@ -31,9 +35,31 @@ class Impact:
     flyer: ShockState
     draws: int
     warnings: tuple[str, ...]
+    curves: dict[str, np.ndarray]
 
     def as_dict(self) -> dict[str, Any]:
-        return {**vars(self), "target": vars(self.target), "flyer": vars(self.flyer), "warnings": list(self.warnings)}
+        shown = {k: v for k, v in vars(self).items() if k != "curves"}
+        return {**shown, "target": vars(self.target), "flyer": vars(self.flyer), "warnings": list(self.warnings)}
+
+    def save(self, folder: str | Path) -> None:
+        """Write impact.json, impact.csv and impact.png into `folder`."""
+        folder = Path(folder)
+        write_json(folder / "impact.json", self.as_dict())
+        write_csv(folder / "impact.csv", {k: v.tolist() for k, v in self.curves.items()})
+        save_figure(folder / "impact.png", self.plot)
+
+    def plot(self, ax: Any) -> None:
+        """Pressure against particle velocity: the target's Hugoniot and the flyer's, reflected, and where they meet."""
+        up = self.curves["particle_velocity_km_s"]
+        ax.plot(up, self.curves["target_GPa"], label=f"target {self.target.material}")
+        ax.plot(up, self.curves["flyer_GPa"], label=f"flyer {self.flyer.material} at {self.velocity_km_s:g} km/s")
+        ax.errorbar([self.particle_velocity_km_s], [self.pressure_GPa], [self.pressure_error_GPa],
+                    [self.particle_velocity_error_km_s], "o", color="black", capsize=3,
+                    label=f"{self.pressure_GPa:.1f} ± {self.pressure_error_GPa:.1f} GPa")
+        ax.set_xlabel("particle velocity (km/s)")
+        ax.set_ylabel("pressure (GPa)")
+        ax.set_ylim(0.0, 2.5 * self.pressure_GPa)
+        ax.legend()
 
 
 def range_warnings(material: ShockMaterial, pressure_GPa: float) -> list[str]:
@@ -78,10 +104,13 @@ def impact(
     scale_t = scale_f if flyer.name == target.name else 1.0 + target.sigma_us_fraction * rng.standard_normal(draws)
     ups = _common_up(flyer, target, velocity, scale_f, scale_t, (draws,))
     there, back = state(target, up), state(flyer, velocity_km_s - up)
+    axis = np.linspace(0.0, min(velocity_km_s, 1.6 * up), 80)
+    curves = {"particle_velocity_km_s": axis, "target_GPa": np.asarray(target.pressure_GPa(axis)),
+              "flyer_GPa": np.asarray(flyer.pressure_GPa(velocity_km_s - axis))}
     warnings = range_warnings(target, there.pressure_GPa)
     if flyer.name != target.name:
         warnings += range_warnings(flyer, back.pressure_GPa)
     return Impact(
         velocity_km_s, up, float(np.std(ups)), there.pressure_GPa,
         float(np.std(target.pressure_GPa(ups, scale_t))), there.density_ratio,
-        float(np.std(target.density_ratio(ups, scale_t))), there, back, draws, tuple(warnings))
+        float(np.std(target.density_ratio(ups, scale_t))), there, back, draws, tuple(warnings), curves)
