@@ -220,12 +220,15 @@ def refine(
         if not choice:
             raise InputError(f"{p.name}: none of its lines can lie between {x[0]:.1f} and {x[-1]:.1f} degrees; check "
                              "its cell and the wavelength")
-    trials = []
+    trials: list[tuple[Fit, _Model, list[str]]] = []
+    visited: list[np.ndarray] = []
     for starts in best_combinations(list(phases), lines, options, data, wavelength_A, width, leaning):
         try:
-            trials.append(_minimise(data, phases, lines, wavelength_A, starts, width, background_degree, leaning))
+            trial = _minimise(data, phases, lines, wavelength_A, starts, width, background_degree, leaning, visited)
         except NotConverged:
             continue
+        if trial is not None:
+            trials.append(trial)
     if not trials:
         raise InputError("none of the phases is in this pattern: check the wavelength, the cells and --search-percent")
     trials.sort(key=lambda t: float(np.sum(t[0].residual**2)))
@@ -268,9 +271,12 @@ def _typical_width(data: Measured) -> float:
 
 def _minimise(
     data: Measured, phases: Sequence[Phase], lines: Sequence[Reflections], wavelength_A: float,
-    starts: Sequence[np.ndarray], width: float, degree: int, leaning: float,
-) -> tuple[Fit, _Model, list[str]]:
-    """First with calculated intensities and one scale a phase, then with free intensities leaning on them."""
+    starts: Sequence[np.ndarray], width: float, degree: int, leaning: float, visited: list[np.ndarray],
+) -> tuple[Fit, _Model, list[str]] | None:
+    """First with calculated intensities and one scale a phase, then with free intensities leaning on them.
+
+    None when the first step ends in cells that are in `visited`, where it adds those it finds.
+    """
     step = float(np.median(np.diff(data.two_theta_deg)))
     rigid = _Model(data, phases, lines, wavelength_A, degree, None)
     start = np.concatenate([[width, 0.4], *starts, np.full(len(phases), 1e-3)])
@@ -283,6 +289,9 @@ def _minimise(
     away = np.where(lengths, 0.012 * start, 1.0)[cells]  # the search has been nearer than that
     lower[cells], upper[cells] = start[cells] - away, start[cells] + away
     first = fit(rigid.residual, start, lower, upper)
+    if any(np.allclose(first.parameters[cells], other, rtol=5e-4) for other in visited):
+        return None
+    visited.append(first.parameters[cells])
     lower[cells], upper[cells] = first.parameters[cells] - away, first.parameters[cells] + away
     _, linear, _ = rigid.solve(first.parameters)
     scales = linear[:len(phases)]
