@@ -86,7 +86,8 @@ def test_labelled_frame_keys(tmp_path):
     write_frames(tmp_path / "l.extxyz", [labels.labelled_frame(atoms, task, result)])
     [frame] = read_frames(tmp_path / "l.extxyz")
     assert frame.info["REF_energy"] == -1.0 and frame.info["level"] == "pbe-gpaw-1" and frame.info["task"] == task.hash
-    assert frame.arrays["REF_forces"].shape == (7, 3) and np.allclose(stress_matrix(frame.info["REF_stress"]), np.eye(3))
+    assert frame.arrays["REF_forces"].shape == (7, 3)
+    assert np.allclose(stress_matrix(frame.info["REF_stress"]), np.eye(3))
     assert frame.info["kind"] == "CaH6" and frame.info["parent"] == "p"
 
 

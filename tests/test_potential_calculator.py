@@ -21,9 +21,8 @@ from random_nep import random_cell, random_model
 @pytest.fixture
 def shelf(tmp_path, monkeypatch):
     """A library of three potentials in place of the shipped one."""
-    calcium = {"level": "pbe", "energy_shift_eV": {"H": -3.0, "Ca": -2.5}}
-    for name, elements, card in (("CaH-test", ("H", "Ca"), calcium), ("HeH-test", ("H", "He"), None),
-                                 ("NaH-test", ("Na", "H"), {"energy_shift_eV": {}})):
+    for name, elements, card in (("CaH-test", ("H", "Ca"), {"level": "pbe"}), ("HeH-test", ("H", "He"), None),
+                                 ("NaH-test", ("Na", "H"), {})):
         folder = tmp_path / "library" / name
         folder.mkdir(parents=True)
         random_model(1, elements=elements).write(folder / "nep.txt")
@@ -67,17 +66,6 @@ def test_stress_is_tension_positive_in_ase_order():
             step.set_cell(atoms.cell[:] @ strain, scale_atoms=True)
             energies.append(step.get_potential_energy())
         assert full[a, b] == pytest.approx((energies[0] - energies[1]) / (2e-5 * volume), abs=1e-6)
-
-
-def test_shift_adds_a_constant_per_element():
-    model, atoms = random_model(4), random_cell(3, atoms=10)
-    plain, shifted = NEP(model), NEP(model, energy_shift_eV={"H": -3.25, "Ca": 10.0})
-    hydrogen = np.array(atoms.symbols) == "H"
-    difference = shifted.get_property("energies", atoms) - plain.get_property("energies", atoms)
-    assert difference == pytest.approx(np.where(hydrogen, -3.25, 10.0), abs=1e-12)
-    total = shifted.get_property("energy", atoms) - plain.get_property("energy", atoms)
-    assert total == pytest.approx(difference.sum(), abs=1e-10)
-    assert (shifted.get_property("forces", atoms) == plain.get_property("forces", atoms)).all()
 
 
 def test_no_stress_without_three_periodic_directions():
@@ -132,10 +120,8 @@ def test_load_by_name_folder_and_file(shelf, tmp_path):
         assert potential.card["level"] == "pbe"
         energies.append(potential.calculator(precision="single").get_property("energy", atoms))
     model_alone = NEP(potential.model, precision="single").get_property("energy", atoms)
-    shift = sum({"H": -3.0, "Ca": -2.5}[symbol] for symbol in atoms.symbols)
-    assert energies == pytest.approx([model_alone + shift] * 3, abs=1e-9)
+    assert energies == pytest.approx([model_alone] * 3, abs=1e-9)
     assert library.load("HeH-test").card == {}
-    assert library.load("HeH-test").energy_shift_eV == {"H": 0.0, "He": 0.0}
 
 
 def test_missing_elements_and_names_have_a_remedy(shelf, tmp_path):
@@ -156,10 +142,6 @@ def test_missing_elements_and_names_have_a_remedy(shelf, tmp_path):
 @pytest.mark.parametrize(("card", "words"), [
     ("- a\n- b\n", "not a mapping"),
     ("a: [1\n", "not valid YAML"),
-    ("energy_shift_eV: 3\n", "not a number for each element"),
-    ("energy_shift_eV: {H: .nan}\n", "not a number for each element"),
-    ("energy_shift_eV: {H: yes}\n", "not a number for each element"),
-    ("energy_shift_eV: {Fe: 1.0}\n", "Fe"),
     ("a: !!python/object/apply:os.system ['true']\n", "not valid YAML"),
 ])
 def test_bad_cards_are_refused(shelf, card, words):

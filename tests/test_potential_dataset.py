@@ -45,7 +45,8 @@ def test_six_stress_numbers_and_calculator_results_are_read():
     atoms.info["REF_stress"] = np.array([1.0, 2.0, 3.0, 0.1, 0.2, 0.3])
     assert labelled(atoms, "x").stress_eV_per_A3[0, 1] == 0.3
     other = Atoms("H2", positions=[[0, 0, 0], [0.75, 0, 0]], cell=[5] * 3, pbc=True)
-    other.calc = SinglePointCalculator(other, energy=-6.0, free_energy=-6.1, forces=np.zeros((2, 3)), stress=np.zeros(6))
+    other.calc = SinglePointCalculator(other, energy=-6.0, free_energy=-6.1, forces=np.zeros((2, 3)),
+                                       stress=np.zeros(6))
     assert labelled(other, "x").energy_eV == -6.1  # the level's energies are free energies
 
 

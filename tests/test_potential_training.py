@@ -138,10 +138,9 @@ def test_train_then_evaluate(tmp_path, labelled_file, capsys):
 
 def test_energy_shifts_live_in_the_file():
     """The saturated neuron adds exactly the shift and leaves forces alone."""
-    from random_nep import random_model  # the kernel tests' generator
-
     from megabar.potential.calculator import NEP
     from megabar.potential.trainer import with_energy_shifts
+    from random_nep import random_model  # the kernel tests' generator
 
     model = random_model(0)
     shifts = np.arange(1.0, len(model.elements) + 1.0)

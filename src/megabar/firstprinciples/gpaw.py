@@ -13,6 +13,10 @@ from megabar.errors import ExtraMissing, NotConverged
 from megabar.firstprinciples.engine import Label
 from megabar.firstprinciples.levels import Level
 
+MOST_ITERATIONS = 80
+"""Cells of the set converge in 7 to 50 iterations; stretched spin-paired dimers never do, and would take ten minutes
+to say so at GPAW's own limit of 333."""
+
 
 def available() -> str | None:
     """None when GPAW can run, else the reason in one line."""
@@ -32,6 +36,7 @@ def parameters(atoms: Atoms, level: Level) -> dict[str, Any]:
         "occupations": FermiDirac(level.smearing_eV),
         "spinpol": False,
         "symmetry": {"symmorphic": False},
+        "maxiter": MOST_ITERATIONS,
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -24,20 +23,19 @@ class NEP(Calculator):
     """Energy, forces and stress of a NEP4 model.
 
     `precision`: "double", or "single" for float inner loops with double sums (forces good to about 1e-5 eV/A).
-    `backend`: "kernel" (C++) or "numpy" (the reference, double only, slow). `energy_shift_eV`: energy of an atom of
-    each element that is added to the model's. Results: energy and free_energy (eV; the model is trained on free
-    energies), energies (N,), forces (N, 3) eV/A, stress (6,) and stresses (N, 6) in eV/A^3, Voigt order, tension
-    positive, for cells with three periodic directions; with an `active_set` also grade (N,), the extrapolation grade,
-    above 1 outside what the model was trained on. Raises PotentialUnknown for an unknown element or an active set of
-    another model, InputError for a cell that cannot be computed and RunError when a result is not finite.
+    `backend`: "kernel" (C++) or "numpy" (the reference, double only, slow). Results: energy and
+    free_energy (eV; the model is trained on free energies), energies (N,), forces (N, 3) eV/A, stress (6,) and
+    stresses (N, 6) in eV/A^3, Voigt order, tension positive, for cells with three periodic directions; with an
+    `active_set` also grade (N,), the extrapolation grade, above 1 outside what the model was trained on. Raises
+    PotentialUnknown for an unknown element or an active set of another model, InputError for a cell that cannot be
+    computed and RunError when a result is not finite.
     """
 
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress", "stresses"]
     default_parameters: dict[str, Any] = {}
     nolabel = True
 
-    def __init__(self, model: NEPModel, *, energy_shift_eV: Mapping[str, float] | None = None,
-                 precision: Precision = "double", backend: str = "kernel",
+    def __init__(self, model: NEPModel, *, precision: Precision = "double", backend: str = "kernel",
                  active_set: ActiveSet | None = None) -> None:
         super().__init__()
         if backend not in ("kernel", "numpy"):
@@ -45,7 +43,6 @@ class NEP(Calculator):
         if precision not in ("double", "single") or (backend == "numpy" and precision != "double"):
             raise InputError(f"precision {precision!r} is not offered by the {backend} backend: use 'double'")
         self.model = model
-        self.shift_eV = np.array([(energy_shift_eV or {}).get(element, 0.0) for element in model.elements])
         if active_set is not None:
             active_set.require(model)
             self.implemented_properties = [*self.implemented_properties, "grade"]
@@ -58,7 +55,7 @@ class NEP(Calculator):
         assert self.atoms is not None
         result = self.evaluate(self.atoms, descriptors=self.active_set is not None)
         types = self.model.types_of(self.atoms)
-        energies = result.energies_eV + self.shift_eV[types]
+        energies = result.energies_eV
         self.results = {"energy": float(energies.sum()), "free_energy": float(energies.sum()), "energies": energies,
                         "forces": result.forces_eV_per_A}
         if self.active_set is not None:
@@ -70,7 +67,7 @@ class NEP(Calculator):
             self.results["stress"] = self.results["stresses"].sum(axis=0)
 
     def evaluate(self, atoms: Atoms, *, descriptors: bool = False) -> NEPResult:
-        """The model's own energies (no shift), forces, virials and, when asked, descriptors of `atoms`."""
+        """Energies, forces, virials and, when asked, descriptors of `atoms`."""
         if len(atoms) == 0:
             raise InputError("the cell holds no atoms: give a structure with at least one")
         types = self.model.types_of(atoms)

@@ -49,6 +49,7 @@ def labelled(atoms: Atoms, where: str) -> LabelledFrame:
     Raises LabelMissing when one is absent, has the wrong shape or is not finite. `where` names the frame.
     """
     info, results = atoms.info, dict(atoms.calc.results) if atoms.calc is not None else {}
+    energy: Any
     energy = info.get("REF_energy", results.get("free_energy", results.get("energy")))
     forces = atoms.arrays.get("REF_forces", results.get("forces"))
     stress = info.get("REF_stress", results.get("stress"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from megabar.campaign.files import read_yaml
 from megabar.errors import InputError, PotentialUnknown
 from megabar.potential.calculator import NEP, Precision
 from megabar.potential.nep import NEPModel
+from megabar.potential.uncertainty import ActiveSet
 
 LIBRARY = Path(__file__).resolve().parent / "library"
 """Folder of the shipped potentials, one folder each."""
@@ -37,14 +37,10 @@ class Potential:
         """The file that LAMMPS reads."""
         return self.path / "nep.txt"
 
-    @property
-    def energy_shift_eV(self) -> Mapping[str, float]:
-        """Energy per atom of each element that training had taken away; 0 where the card names none."""
-        return {element: float(self.card.get("energy_shift_eV", {}).get(element, 0.0)) for element in self.elements}
-
     def calculator(self, *, precision: Precision = "double", backend: str = "kernel") -> NEP:
-        """An ASE calculator; see `megabar.potential.calculator.NEP`."""
-        return NEP(self.model, energy_shift_eV=self.energy_shift_eV, precision=precision, backend=backend)
+        """An ASE calculator, with the extrapolation grade where the folder has an active set."""
+        return NEP(self.model, precision=precision, backend=backend,
+                   active_set=ActiveSet.load(self.path, self.model))
 
     def require_elements(self, symbols: Sequence[str]) -> None:
         """Raise PotentialUnknown, naming the potentials that would do, when an element is missing."""
@@ -98,12 +94,6 @@ def _open(folder: Path) -> Potential:
             raise PotentialUnknown(str(error)) from None
     if not isinstance(card, dict):
         raise PotentialUnknown(f"{path}: is not a mapping; write 'key: value' lines or remove it")
-    shift = card.get("energy_shift_eV", {})
-    if not isinstance(shift, dict) or not all(type(v) in (int, float) and math.isfinite(v) for v in shift.values()):
-        raise PotentialUnknown(f"{path}: energy_shift_eV is not a number for each element; write {{H: -3.1, Ca: 0.0}}")
-    unknown = [str(element) for element in shift if element not in model.elements]
-    if unknown:
-        raise PotentialUnknown(f"{path}: energy_shift_eV names {unknown[0]}, which nep.txt lacks; remove it")
     return Potential(folder.name, folder, model, MappingProxyType(card))
 
 

@@ -10,11 +10,13 @@ from typing import Any
 
 from pydantic import Field
 
-from megabar.campaign.files import write_yaml
+from megabar.campaign.files import write_text, write_yaml
 from megabar.errors import InputError
 from megabar.potential import trainer
 from megabar.potential.dataset import dataset_hash, element_shifts_eV, manifest, read_dataset, split_by_parent
 from megabar.potential.evaluation import Evaluation, evaluate
+from megabar.potential.nep import NEPModel
+from megabar.potential.uncertainty import ActiveSet
 
 
 class TrainSettings(trainer.NEPSettings):
@@ -58,7 +60,8 @@ def train(paths: Sequence[str | Path], out: Path, settings: TrainSettings, name:
     shifts = element_shifts_eV(kept, elements)
     work = out / "trainer"
     nep = trainer.fit(kept, held, elements, shifts, settings, work, settings.seed, start, progress)
-    (out / "nep.txt").write_text(nep.read_text(encoding="utf-8"), encoding="utf-8")
+    write_text(out / "nep.txt", nep.read_text(encoding="utf-8"))
+    ActiveSet.build(NEPModel.read(out / "nep.txt"), [f.atoms for f in kept]).save(out)
 
     from megabar.potential.library import load
 
