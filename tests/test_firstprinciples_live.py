@@ -71,8 +71,8 @@ def test_two_engines_agree_on_pressure_and_forces(tmp_path):
 
     GPAW (PAW, 700 eV + Pulay) and QE (norm-conserving, 80 Ry) differ by 1.2 GPa on CaH4 at this pressure, from the
     potentials and the cutoffs; that is why their labels are never mixed. A wrong sign, unit or a missing kinetic term
-    would be tens of GPa. Forces: the H2 bond of GPAW is 0.0015 A longer than the all-electron one (0.752, 0.7505 A); twice
-    that at the molecule's force constant of 36 eV/A^2 is 0.1 eV/A.
+    would be tens of GPa. Forces: the H2 bond of GPAW is 0.0015 A longer than the all-electron one (0.752, 0.7505 A);
+    twice that at the molecule's force constant of 36 eV/A^2 is 0.1 eV/A.
     """
     rng = np.random.default_rng(3)
     atoms = hydrogen(50.0)
