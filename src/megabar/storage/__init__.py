@@ -1,0 +1,1 @@
+"""Hydrogen storage: how much a material holds by mass and by volume, on which basis, against which target."""
