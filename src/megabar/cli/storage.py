@@ -67,15 +67,17 @@ def storage(
             if file is not None:
                 record.hashes[str(file)] = file_hash(file)
     at = "" if pressure_GPa is None else f" at {pressure_GPa:g} GPa"
-    rows: list[list[Any]] = [["wt% (hydride basis)", result.weight_percent], ["g H2/kg hydride", result.g_per_kg_hydride],
+    rows: list[list[Any]] = [
+            ["wt% (hydride basis)", result.weight_percent], ["g H2/kg hydride", result.g_per_kg_hydride],
             ["g H2/kg metal", result.g_per_kg_metal], ["g H2/kg system", result.g_per_kg_system],
             [f"g H2/L{at}", result.g_per_L_at_pressure], ["g H2/L decompressed", result.g_per_L_decompressed],
             ["g H2/L system", result.g_per_L_system], [f"density{at} (g/cm3)", result.density_g_per_cm3]]
     if result.residue:
         rows.append([f"share given off to {result.residue}", result.usable_share])
     word = {True: "yes", False: "no", None: "-"}
-    goals: list[list[Any]] = [[v["target"], v["target_g_per_kg"], word[v["mass_met"]], v["mass_basis"], v["target_g_per_L"],
-              word[v["volume_met"]], v["volume_basis"]] for v in result.verdicts()]
+    goals: list[list[Any]] = [[v["target"], v["target_g_per_kg"], word[v["mass_met"]], v["mass_basis"],
+                               v["target_g_per_L"], word[v["volume_met"]], v["volume_basis"]]
+                              for v in result.verdicts()]
     text = (table([result.formula, ""], rows) + "\n\n"
             + table(["target (system)", "g/kg", "met", "by", "g/L", "met ", "by "], goals)
             + "".join(f"\nnote: {note}" for note in result.notes))

@@ -115,9 +115,9 @@ class Capacity:
             litre = self.g_per_L_decompressed * self.usable_share
         assert mass is not None
         return [{"target": t.name, "target_g_per_kg": t.g_per_kg, "target_g_per_L": t.g_per_L,
-                 "mass_met": bool(mass >= t.g_per_kg), "mass_basis": "system" if system else "hydride, an upper bound",
+                 "mass_met": bool(mass >= t.g_per_kg), "mass_basis": "system" if system else "hydride only",
                  "volume_met": None if litre is None else bool(litre >= t.g_per_L),
-                 "volume_basis": "system" if litre_system else "hydride, an upper bound", "source": t.source}
+                 "volume_basis": "system" if litre_system else "hydride only", "source": t.source}
                 for t in TARGETS]
 
     @property
