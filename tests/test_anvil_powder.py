@@ -12,7 +12,7 @@ from ase.spacegroup import crystal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from megabar.anvil.coldcurves import birch_murnaghan_3
+from megabar.coldcurves import birch_murnaghan_3
 from megabar.anvil.diffraction.jcpds import card_curve, jcpds_card
 from megabar.anvil.diffraction.load import as_marker
 from megabar.anvil.diffraction.phase import phase_from_atoms, phase_from_marker, write_cif

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from scipy.optimize import brentq
 
-from megabar.anvil.coldcurves import COLD_CURVES
+from megabar.coldcurves import COLD_CURVES
 from megabar.anvil.materials import MATERIALS, Material
 from megabar.errors import InputError
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import least_squares
 
-from megabar.anvil.coldcurves import birch_murnaghan_3
+from megabar.coldcurves import birch_murnaghan_3
 from megabar.anvil.diffraction.phase import Phase
 from megabar.anvil.diffraction.powder import merged_peaks, reflections
 from megabar.anvil.eos import Marker
