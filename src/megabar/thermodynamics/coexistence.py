@@ -1,0 +1,417 @@
+"""Runs that find a melting point: a crystal heated until it melts, its melt cooled, and both side by side.
+
+Each is a task (inputs, folder) -> mapping for `megabar.campaign.tasks`. The forces come from any LAMMPS pair style.
+Atoms are moved by `fix nph` with Langevin friction, which takes the latent heat away where it is set free (a global
+thermostat would let the interface warm itself) and heats the stiff H2 vibration alike; the coexistence cell keeps the
+crystal's own in-plane edges and only its normal is free, so that both phases feel the pressure and the crystal no
+strain. The cell is made in one piece: the upper half of the crystal is stretched to the density of the melt and melted
+while the lower half is held by springs, so that no seam is joined and the composition is exact.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from megabar.campaign.files import file_hash, write_csv
+from megabar.dynamics import protocols
+from megabar.dynamics.guards import Guards
+from megabar.dynamics.lammps import PairStyle, bars
+from megabar.dynamics.stage import Stage, StageResult, run_stage
+from megabar.dynamics.trajectory import Frame, read_trajectory
+from megabar.errors import InputError, RunError
+from megabar.potential.library import load
+from megabar.thermodynamics.solidity import (
+    BRAGG_SOLID,
+    Growth,
+    Lattice,
+    bragg_peak,
+    diffusion,
+    framework,
+    growth,
+    mobile,
+)
+from megabar.units import EV_PER_A3_IN_GPA
+
+FRICTION_STEPS, BAROSTAT_STEPS = 400, 1500
+"""Times of friction and barostat in steps: 0.2 and 0.75 ps at 0.5 fs."""
+LIQUID_ORDER = 0.55
+"""Local order between that of crystals near melting (0.7-0.9) and of melts (0.25-0.4), before a run has its own."""
+MELTED_DISPLACEMENT = 0.3
+"""A framework has melted when its sites have moved farther, root mean square, than this share of their spacing:
+crystals melt at a Lindemann ratio of 0.10-0.15, so twice that is flow and not vibration."""
+SEGMENT_RATIO = 1.5
+BEFORE_MELTING = 0.95
+"""Share of the temperature at which it melts up to which a heated crystal is taken as whole in fits."""
+FRAMES = 80
+
+
+def pair_style(pair: Mapping[str, Any]) -> PairStyle:
+    """Forces from task inputs: {"potential": name or folder, "hash": of nep.txt}, or {"elements": [], "lines": []}.
+
+    Raises RunError when the potential has changed since the task was made.
+    """
+    if "lines" in pair:
+        return PairStyle(tuple(pair["elements"]), tuple(pair["lines"]))
+    potential = load(pair["potential"])
+    if file_hash(potential.nep_path) != pair["hash"]:
+        raise RunError(f"potential {pair['potential']} has changed while the task waited; run the command again")
+    return PairStyle.nep(potential.nep_path, potential.elements)
+
+
+def cell_record(atoms: Atoms) -> dict[str, Any]:
+    """A rectangular cell as task inputs."""
+    return {"numbers": atoms.numbers.tolist(), "edges_A": np.round(np.diag(atoms.cell[:]), 9).tolist(),
+            "scaled": np.round(atoms.get_scaled_positions(), 9).tolist()}
+
+
+def cell_of(record: Mapping[str, Any]) -> Atoms:
+    return Atoms(record["numbers"], scaled_positions=record["scaled"], cell=record["edges_A"], pbc=True)
+
+
+def moves(start_K: float, end_K: float, pressure_GPa: float, seed: int, timestep_fs: float, steps: int,
+          axes: str, drag: bool = False) -> list[str]:
+    """LAMMPS lines: constant pressure on `axes` ("each", "all", "normal" or "none"), temperature from start to end.
+
+    The target is a function of the step, so that a resumed run goes on along the same ramp.
+    """
+    p, t = bars(pressure_GPa), BAROSTAT_STEPS * timestep_fs * 1e-3
+    words = {"each": f"x {p} {p} {t:.6g} y {p} {p} {t:.6g} z {p} {p} {t:.6g}", "all": f"iso {p} {p} {t:.6g}",
+             "normal": f"z {p} {p} {t:.6g}"}
+    mover = "fix move all nve" if axes == "none" else f"fix move all nph {words[axes]}{' drag 1.0' if drag else ''}"
+    return [f"variable target equal {start_K:.10g}+({end_K - start_K:.10g})*step/{max(steps, 1)}", mover,
+            f"fix friction all langevin v_target {end_K:.10g} {FRICTION_STEPS * timestep_fs * 1e-3:.6g} "
+            f"{1 + (seed * 7919 + 101) % 900_000_000}", "fix drift all momentum 200 linear 1 1 1 rescale"]
+
+
+def _stage(inputs: Mapping[str, Any], atoms: Atoms, ensemble: Sequence[str], time_ps: float, hottest_K: float,
+           **more: Any) -> Stage:
+    dt = float(inputs["timestep_fs"])
+    steps = max(FRAMES, round(time_ps * 1e3 / dt))
+    return Stage(atoms=atoms, pair=pair_style(inputs["pair"]), ensemble=ensemble, steps=steps, timestep_fs=dt,
+                 guards=Guards(temperature_max_K=5.0 * hottest_K, volume_change=0.7),
+                 dump_every=max(1, steps // FRAMES), thermo_every=max(1, steps // (4 * FRAMES)),
+                 checkpoint_every=max(1000, steps // 4), **more)
+
+
+def _steps(inputs: Mapping[str, Any], time_ps: float) -> int:
+    return max(FRAMES, round(time_ps * 1e3 / float(inputs["timestep_fs"])))
+
+
+def enthalpy_eV(thermo: Mapping[str, np.ndarray], pressure_GPa: float) -> np.ndarray:
+    """(t,) E + P V of the whole cell at the pressure asked for (the barostat's noise is left out of P V)."""
+    return thermo["total_energy_eV"] + pressure_GPa / EV_PER_A3_IN_GPA * thermo["volume_A3"]
+
+
+def _sites(frame: Frame) -> np.ndarray:
+    return framework(frame.numbers, frame.positions_A, frame.cell_A)
+
+
+def heat(inputs: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Heat a bulk crystal in segments, each hotter by `SEGMENT_RATIO`, until its framework has melted.
+
+    The temperature at which it goes is an upper bound of the melting point, since nothing there starts the melting. On
+    the way: edges and enthalpy of the crystal against temperature, and where hydrogen begins to flow.
+    Raises RunError when it has not melted at `limit_K`.
+    """
+    atoms, pressure = cell_of(inputs["crystal"]), float(inputs["pressure_GPa"])
+    lattice = Lattice.of(atoms)
+    low, dt, seed = float(inputs["start_K"]), float(inputs["timestep_fs"]), int(inputs["seed"])
+    rows: dict[str, list[float]] = {k: [] for k in ("target_K", "measured_K", "order", "bragg", "ex", "ey", "ez",
+                                                    "enthalpy_eV", "volume_A3")}
+    flows: list[dict[str, Any]] = []
+    current, prepare = atoms, [*protocols.relax_cell(pressure), *protocols.velocities(low, seed)]
+    edges0 = np.diag(atoms.cell[:])
+    start, number, end_state = low, 0, None
+    while end_state is None:
+        if start >= float(inputs["limit_K"]):
+            raise RunError(f"the crystal has not melted at {start:.0f} K, heated over {number} segments; "
+                           "raise --limit or look at its trajectory in the folder of the task")
+        end = low if number == 0 else start * SEGMENT_RATIO
+        steps = _steps(inputs, float(inputs["segment_ps"]))
+        result = run_stage(_stage(inputs, current, moves(start, end, pressure, seed + number, dt, steps, "each",
+                                                         drag=number == 0),
+                                  float(inputs["segment_ps"]), end, prepare=prepare), folder / f"heat-{number}")
+        frames = list(read_trajectory(result.trajectory))
+        if number > 0:
+            _read_ramp(rows, result, frames, lattice, edges0, start, end, pressure)
+            flows += _flows(frames, start, end)
+            if _has_melted(rows["order"][-max(4, FRAMES // 4):], flows[-1], len(_sites(frames[-1])), result):
+                end_state = result
+        prepare, current = [], result.atoms
+        start, number = end, number + 1
+    table = {name: np.array(column) for name, column in rows.items()}
+    melted_at, threshold = _melting_index(table["order"])
+    if melted_at < 8:
+        raise RunError(f"the crystal fell apart within its first segment above {low:.0f} K; start lower, or it is no "
+                       "crystal of this potential at this pressure")
+    write_csv(folder / "heat.csv", {k: v.tolist() for k, v in table.items()})
+    _share_axes(table, inputs["alike"])
+    kelvin = _without_lag(table["target_K"], table["measured_K"])
+    solid = kelvin < BEFORE_MELTING * kelvin[melted_at]
+    fits = {name: np.polyfit(kelvin[solid], table[name][solid], 2).tolist()
+            for name in ("ex", "ey", "ez", "enthalpy_eV", "volume_A3")}
+    scatter = {name: _scatter(kelvin[solid], table[name][solid]) for name in ("enthalpy_eV", "volume_A3")}
+    liquid = slice(min(melted_at + 3, len(table["order"]) - 3), None)
+    hot = end_state.atoms.copy()
+    hot.wrap()
+    superionic = [f["temperature_K"] for f in flows if f["superionic"]]
+    return {"melted_at_K": float(kelvin[melted_at]), "end_K": start, "fits": fits,
+            "scatter": scatter,
+            "threshold": threshold, "liquid_volume_A3": float(table["volume_A3"][liquid].mean()),
+            "solid_volume_A3": float(table["volume_A3"][max(0, melted_at - 6):melted_at - 1].mean()),
+            "rate_K_per_ps": (start - start / SEGMENT_RATIO) / float(inputs["segment_ps"]),
+            "superionic_from_K": min(superionic) if superionic else None, "flows": flows,
+            "liquid": {**cell_record(hot), "velocities": end_state.atoms.get_velocities().tolist()},
+            "atoms": len(atoms), "segments": number}
+
+
+def _read_ramp(rows: dict[str, list[float]], result: StageResult, frames: Sequence[Frame], lattice: Lattice,
+               edges0: np.ndarray, start: float, end: float, pressure: float) -> None:
+    """Append the frames of one heating segment to the columns `rows`; edges as ratios to the perfect crystal's."""
+    thermo, total = result.thermo, frames[-1].time_ps
+    enthalpy = enthalpy_eV(thermo, pressure)
+    for frame in frames[1:]:
+        near = np.abs(thermo["time_ps"] - frame.time_ps) <= 0.5 * total / FRAMES
+        target = start + (end - start) * frame.time_ps / total
+        sites = _sites(frame)
+        rows["target_K"].append(target)
+        rows["measured_K"].append(float(thermo["temperature_K"][near].mean()))
+        rows["order"].append(float(lattice.order(sites, frame.cell_A, np.diag(frame.cell_A)).mean()))
+        rows["bragg"].append(bragg_peak(sites, frame.cell_A))
+        for axis, (name, edge) in enumerate(zip(("ex", "ey", "ez"), ("lx_A", "ly_A", "lz_A"), strict=True)):
+            rows[name].append(float(thermo[edge][near].mean() / edges0[axis]))
+        rows["enthalpy_eV"].append(float(enthalpy[near].mean()))
+        rows["volume_A3"].append(float(thermo["volume_A3"][near].mean()))
+
+
+def _without_lag(target_K: np.ndarray, measured_K: np.ndarray) -> np.ndarray:
+    """The temperature that the atoms have on a ramp: it lags by a constant behind the thermostat's, and fluctuates."""
+    return np.polyval(np.polyfit(target_K, measured_K, 1), target_K)
+
+
+def _scatter(x: np.ndarray, y: np.ndarray) -> float:
+    """Standard error of a quadratic through (x, y), four neighbouring frames counted as one sample."""
+    residual = y - np.polyval(np.polyfit(x, y, 2), x)
+    return float(residual.std() * np.sqrt(3.0 / max(1.0, len(x) / 4.0)))
+
+
+def _share_axes(table: dict[str, np.ndarray], alike: Sequence[int]) -> None:
+    """Average in place the edges that symmetry makes equal: `alike` numbers the class of each axis."""
+    names = np.array(["ex", "ey", "ez"])
+    for kind in set(alike):
+        members = names[np.array(alike) == kind]
+        mean = np.mean([table[name] for name in members], axis=0)
+        for name in members:
+            table[name] = mean
+
+
+def _flows(frames: Sequence[Frame], start: float, end: float, windows: int = 4) -> list[dict[str, Any]]:
+    """Diffusion over each quarter of a segment."""
+    result = []
+    for k, part in enumerate(np.array_split(np.arange(len(frames)), windows)):
+        chosen = [frames[i] for i in part]
+        found = diffusion(chosen)
+        assert chosen[0].unwrapped_A is not None and chosen[-1].unwrapped_A is not None
+        moved = chosen[-1].unwrapped_A - chosen[0].unwrapped_A
+        carrier = chosen[0].numbers != 1 if (chosen[0].numbers != 1).any() else np.ones(len(moved), dtype=bool)
+        moved = moved[carrier] - moved[carrier].mean(axis=0)
+        result.append({"temperature_K": start + (end - start) * (k + 0.5) / windows,
+                       "framework_A2_per_ps": found.framework_A2_per_ps, "hydrogen_A2_per_ps": found.hydrogen_A2_per_ps,
+                       "superionic": found.superionic, "framework_rms_A": float(np.sqrt((moved**2).sum(1).mean()))})
+    return result
+
+
+def _has_melted(order: Sequence[float], flow: Mapping[str, Any], sites: int, result: StageResult) -> bool:
+    """Low order over the last quarter, and a framework that flows: otherwise it has only changed its lattice."""
+    spacing = (result.atoms.get_volume() / sites) ** (1.0 / 3.0)
+    return float(np.mean(order)) < LIQUID_ORDER and flow["framework_rms_A"] > MELTED_DISPLACEMENT * spacing
+
+
+def _melting_index(order: np.ndarray) -> tuple[int, float]:
+    """Index where the order falls for good, and the threshold halfway between crystal and melt there."""
+    threshold = LIQUID_ORDER
+    for _ in range(3):
+        above = np.flatnonzero(order >= threshold)
+        index = int(above[-1]) + 1 if len(above) else 0
+        if not 4 <= index <= len(order) - 3:
+            break
+        melt = float(order[min(index + 3, len(order) - 2):].mean())
+        threshold = 0.5 * (float(order[max(0, index - 8):max(1, index - 2)].mean()) + melt)
+    return min(index, len(order) - 1), threshold
+
+
+def cool(inputs: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Cool the melt that `heat` left, at the same rate, and say where it crystallised, if it did.
+
+    That temperature is a lower bound of the melting point. Also: enthalpy and volume of the melt against temperature.
+    """
+    record, pressure = inputs["liquid"], float(inputs["pressure_GPa"])
+    atoms = cell_of(record)
+    atoms.set_velocities(np.array(record["velocities"]))
+    start, end = float(inputs["start_K"]), float(inputs["end_K"])
+    time_ps = (start - end) / float(inputs["rate_K_per_ps"])
+    dt, seed = float(inputs["timestep_fs"]), int(inputs["seed"])
+    result = run_stage(_stage(inputs, atoms, moves(start, end, pressure, seed, dt, _steps(inputs, time_ps), "all"),
+                              time_ps, start), folder / "cool")
+    frames = list(read_trajectory(result.trajectory))[1:]
+    total = frames[-1].time_ps
+    target = np.array([start + (end - start) * f.time_ps / total for f in frames])
+    peak = np.array([bragg_peak(_sites(f), f.cell_A) for f in frames])
+    thermo = result.thermo
+    enthalpy = enthalpy_eV(thermo, pressure)
+    near = [np.abs(thermo["time_ps"] - f.time_ps) <= 0.5 * total / FRAMES for f in frames]
+    h = np.array([enthalpy[k].mean() for k in near])
+    v = np.array([thermo["volume_A3"][k].mean() for k in near])
+    kelvin = _without_lag(target, np.array([thermo["temperature_K"][k].mean() for k in near]))
+    write_csv(folder / "cool.csv", {"temperature_K": kelvin.tolist(), "bragg": peak.tolist(),
+                                    "enthalpy_eV": h.tolist(), "volume_A3": v.tolist()})
+    low = np.flatnonzero(peak < BRAGG_SOLID)
+    frozen = int(low[-1]) + 1 if len(low) else 0
+    froze = 4 < frozen < len(peak) - 3
+    liquid = slice(3, max(8, frozen - 4) if froze else len(peak))
+    columns = {"enthalpy_eV": h, "volume_A3": v}
+    return {"scatter": {name: _scatter(kelvin[liquid], values[liquid]) for name, values in columns.items()},
+            "froze_at_K": float(kelvin[frozen]) if froze else None, "coldest_K": end,
+            "fits": {name: np.polyfit(kelvin[liquid], values[liquid], 2).tolist()
+                     for name, values in columns.items()}}
+
+
+def coexist(inputs: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Crystal and melt side by side at `temperature_K`: which one grows, how fast, and whether the run may be believed.
+
+    With `thermostat` false the run keeps its enthalpy instead (NPH): freezing warms it and melting cools it until it
+    stands at the melting point. Runs on, `time_ps` at a time up to `extensions` times more, while it is undecided.
+    """
+    target, pressure = float(inputs["temperature_K"]), float(inputs["pressure_GPa"])
+    dt, seed, hot = float(inputs["timestep_fs"]), int(inputs["seed"]), float(inputs["hot_K"])
+    crystal = cell_of(inputs["crystal"])
+    lattice = Lattice.of(crystal)
+    edges = np.diag(crystal.cell[:]) * [np.polyval(inputs["fits"][k], target) for k in ("ex", "ey", "ez")]
+    start, lower = two_phases(crystal, edges, float(inputs["stretch"]))
+    groups = {"cold": np.flatnonzero(lower), "hot": np.flatnonzero(~lower)}
+    friction = FRICTION_STEPS * dt * 1e-3 / 2.0
+    melting = ["fix move all nve", *protocols.held("cold"), "fix drift all momentum 200 linear 1 1 1 rescale"]
+    for k, (group, kelvin) in enumerate((("cold", target), ("hot", hot))):
+        melting.append(f"fix friction_{group} {group} langevin {kelvin:.10g} {kelvin:.10g} {friction:.6g} "
+                       f"{1 + (seed * 104_729 + 11 * k) % 900_000_000}")
+    melted = run_stage(_stage(inputs, start, melting, float(inputs["melt_ps"]), hot, groups=groups,
+                              prepare=protocols.velocities(target, seed)), folder / "melt")
+    settle_ps = float(inputs["melt_ps"])
+    settled = run_stage(_stage(inputs, melted.atoms, moves(target, target, pressure, seed + 1, dt, 1, "normal", True),
+                               settle_ps, hot), folder / "settle")
+    current, frames, thermos = settled.atoms, [], []
+    shares: list[float] = []
+    verdict = Growth("undecided", 0.0, math.inf, 0.5, 0.5)
+    for number in range(1 + int(inputs["extensions"])):
+        ensemble = moves(target, target, pressure, seed + 2 + number, dt, 1, "normal")
+        if not inputs["thermostat"]:
+            ensemble = [ensemble[1]]
+        part = run_stage(_stage(inputs, current, ensemble, float(inputs["time_ps"]), hot,
+                                prepare=protocols.at_rest()), folder / f"run-{number}")
+        offset = float(inputs["time_ps"]) * number
+        for frame in read_trajectory(part.trajectory):
+            if number and frame.time_ps == 0.0:
+                continue
+            frames.append((offset + frame.time_ps, frame))
+            shares.append(_solid_share(frame, lattice, edges, float(inputs["threshold"])))
+        thermos.append(part.thermo)
+        current = part.atoms
+        verdict = growth(np.array([t for t, _ in frames]), np.array(shares))
+        if verdict.verdict != "undecided" or not inputs["thermostat"]:
+            break
+    write_csv(folder / "coexist.csv", {"time_ps": [t for t, _ in frames], "solid_share": shares})
+    return {**_believable([f for _, f in frames], thermos, lattice, edges, inputs, verdict),
+            "verdict": verdict.verdict, "rate_per_ps": verdict.rate_per_ps,
+            "rate_error_per_ps": min(verdict.rate_error_per_ps, 1e6), "solid_start": verdict.start,
+            "solid_end": verdict.end, "time_ps": [round(t, 4) for t, _ in frames],
+            "solid_share": [round(s, 4) for s in shares], "atoms": len(start)}
+
+
+def two_phases(crystal: Atoms, edges_A: np.ndarray, stretch: float) -> tuple[Atoms, np.ndarray]:
+    """Two crystals on top of each other along z with `edges_A` (3,) each, the upper one `stretch` times as long, and
+    the (n,) mask of the lower one."""
+    if not 0.7 < stretch < 2.0:
+        raise InputError(f"melt of {stretch:.2f} times the crystal's volume: heat the crystal again, with another seed")
+    count, scaled = len(crystal), crystal.get_scaled_positions()
+    lower = scaled * edges_A
+    upper = scaled * (edges_A * [1.0, 1.0, stretch]) + [0.0, 0.0, edges_A[2]]
+    atoms = Atoms(np.tile(crystal.numbers, 2), positions=np.concatenate([lower, upper]), pbc=True,
+                  cell=edges_A * [1.0, 1.0, 1.0 + stretch])
+    return atoms, np.arange(2 * count) < count
+
+
+def _solid_share(frame: Frame, lattice: Lattice, edges: np.ndarray, threshold: float) -> float:
+    return float((lattice.order(_sites(frame), frame.cell_A, edges) > threshold).mean())
+
+
+def _believable(frames: Sequence[Frame], thermos: Sequence[Mapping[str, np.ndarray]], lattice: Lattice,
+                edges: np.ndarray, inputs: Mapping[str, Any], verdict: Growth) -> dict[str, Any]:
+    """Self-checks: what was reached, and in words what is wrong."""
+    pressure = np.concatenate([t["pressure_zz_GPa"] for t in thermos])
+    temperature = np.concatenate([t["temperature_K"] for t in thermos])
+    half = slice(len(pressure) // 2, None)
+    target, wanted = float(inputs["temperature_K"]), float(inputs["pressure_GPa"])
+    reached, error = float(temperature[half].mean()), _block_error(temperature[half])
+    warnings = []
+    if not 0.2 < verdict.start < 0.8:
+        warnings.append(f"both phases were not there at the start (solid share {verdict.start:.2f})")
+    if inputs["thermostat"] and abs(reached - target) > 0.03 * target:
+        warnings.append(f"{reached:.0f} K was held, not {target:.0f} K")
+    spread = max(0.02 * abs(wanted), 0.3, 3.0 * _block_error(pressure[half]))
+    if abs(float(pressure[half].mean()) - wanted) > spread:
+        warnings.append(f"{pressure[half].mean():.2f} GPa was reached, not {wanted:g} GPa")
+    last = frames[3 * len(frames) // 4:]
+    found = diffusion(last)
+    composition = _composition(last, lattice, edges, float(inputs["threshold"]))
+    if composition is not None and abs(composition[1] - composition[0]) > 0.25 * composition[2]:
+        warnings.append(f"H per metal is {composition[0]:.2f} around the crystal and {composition[1]:.2f} in the melt: "
+                        "it does not melt as one compound")
+    if not inputs["thermostat"]:
+        if not 0.12 < verdict.end < 0.88:
+            warnings.append(f"one phase was used up (solid share {verdict.end:.2f} at the end)")
+        ends = [float(part.mean()) for part in np.array_split(temperature[half], 2)]
+        if abs(ends[1] - ends[0]) > 4.0 * max(error, 0.002 * reached):
+            warnings.append(f"its temperature still moves ({ends[0]:.0f} to {ends[1]:.0f} K)")
+    energy = np.concatenate([enthalpy_eV(t, wanted) for t in thermos])
+    return {"mean_temperature_K": reached, "mean_temperature_error_K": error,
+            "mean_pressure_GPa": float(pressure[half].mean()), "composition": composition, "warnings": warnings,
+            "enthalpy_drift_eV_per_atom": float(energy[-len(energy) // 8:].mean() - energy[:len(energy) // 8].mean())
+            / len(frames[0].numbers),
+            "framework_A2_per_ps": found.framework_A2_per_ps, "hydrogen_A2_per_ps": found.hydrogen_A2_per_ps}
+
+
+def _composition(frames: Sequence[Frame], lattice: Lattice, edges: np.ndarray,
+                 threshold: float) -> tuple[float, float, float] | None:
+    """Hydrogen per metal nearest to crystalline and to molten metal atoms, and over all; None outside hydrides or when
+    one phase has less than a tenth of the metal."""
+    hydrogen = mobile(frames[0].numbers)
+    if hydrogen is None:
+        return None
+    from scipy.spatial import cKDTree
+
+    count = np.zeros((2, 2))
+    for frame in frames[:: max(1, len(frames) // 10)]:
+        box = np.diag(frame.cell_A)
+        inside = np.mod(frame.positions_A, box)
+        inside = np.where(inside >= box, 0.0, inside)
+        solid = lattice.order(inside[~hydrogen], frame.cell_A, edges) > threshold
+        _, owner = cKDTree(inside[~hydrogen], boxsize=box).query(inside[hydrogen])
+        count += [[solid[owner].sum(), (~solid[owner]).sum()], [solid.sum(), (~solid).sum()]]
+    if count[1].min() < 0.1 * count[1].sum():
+        return None
+    ratio = count[0] / count[1]
+    return float(ratio[0]), float(ratio[1]), float(count[0].sum() / count[1].sum())
+
+
+def _block_error(values: np.ndarray, blocks: int = 8) -> float:
+    """Standard error of the mean from block means."""
+    if len(values) < 2 * blocks:
+        return float(np.std(values))
+    means = np.array([part.mean() for part in np.array_split(values, blocks)])
+    return float(means.std(ddof=1) / np.sqrt(blocks))
