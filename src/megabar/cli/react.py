@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from megabar.cli.options import Config, DryRun, Json, Out, Potential, Pressure, Seed, Temperature
-from megabar.reaction.settings import ReactSettings
+from megabar.reaction.settings import ReactSettings, beside
 
 if TYPE_CHECKING:
     from megabar.reaction.run import RunProgress
@@ -18,7 +18,8 @@ SETTINGS = ReactSettings
 
 def react(
     formula: Annotated[str | None, typer.Argument(help="The hydride, like CaH2.")] = None,
-    with_: Annotated[str | None, typer.Option("--with", help="What it reacts with: H2.")] = None,
+    with_: Annotated[str | None, typer.Option("--with", help="What stands beside it: H2; as controls vacuum or none "
+                                              "(bulk).")] = None,
     pressure: Pressure = None,
     temperature: Temperature = None,
     time: Annotated[str | None, typer.Option("--time", help='Length of the reaction, like "20 ps".')] = None,
@@ -27,21 +28,34 @@ def react(
     face: Annotated[str | None, typer.Option("--face", help="Face of the slab, like 001r.")] = None,
     atoms: Annotated[int | None, typer.Option("--atoms", help="Number of atoms, 600 without it.")] = None,
     timestep_fs: Annotated[float | None, typer.Option("--timestep-fs", help="Time step in fs, 0.5 without it.")] = None,
+    slab_cells: Annotated[int | None, typer.Option("--slab-cells", help="Surface cells across the slab.")] = None,
     ranks: Annotated[int | None, typer.Option("--ranks", help="MPI processes, 1 without it.")] = None,
+    series: Annotated[Path | None, typer.Option("--series", help="YAML of many runs; their seeds are pooled.")] = None,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Runs of a series at the same time.")] = 1,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try runs of a series again that failed.")
+                            ] = False,
+    report: Annotated[bool, typer.Option("--report/--no-report", help="Write report.html for every run.")] = True,
     out: Out = None,
     config: Config = None,
     seed: Seed = None,
     json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
-    """React a hydride slab with fluid H2. Kill it, type it again, and it goes on; a finished run answers at once."""
+    """React a hydride slab with fluid H2, or run its controls. Kill it, type it again, and it goes on; a finished run
+    answers at once. With --series many runs are pooled."""
     from megabar.campaign.settings import load_settings
     from megabar.cli.output import emit, table
+    from megabar.errors import InputError
     from megabar.reaction.run import ReactionPlan, run_reaction
 
     values = {"formula": formula, "reactant": with_, "pressure": pressure, "temperature": temperature, "time": time,
               "potential": potential, "phase": phase, "face": face, "atoms": atoms, "timestep_fs": timestep_fs,
-              "ranks": ranks, "seed": seed}
+              "slab_cells": slab_cells, "ranks": ranks, "seed": seed}
+    if series is not None:
+        if config is not None:
+            raise InputError("--config and --series: give one; what runs share stands in the series under 'defaults'")
+        _run_series(series, values, out, jobs, retry_failed, report, dry_run, json)
+        return
     settings = load_settings(SETTINGS, config, **values)
     if dry_run:
         summary = ReactionPlan.make(settings).summary()
@@ -54,13 +68,80 @@ def react(
     folder = out or Path(default_folder(settings))
     with LiveLine() as line:
         result = run_reaction(settings, folder, line.show)
-    summary = {**result.summary(), "out": str(folder)}
-    text = (f"{result.formula} + H2: {result.atoms} atoms, {result.time_ps:g} ps at {result.mean_pressure_GPa:.1f} GPa "
-            f"and {result.mean_temperature_K:.0f} K, {result.ns_per_day:.2f} ns/day\n"
+    written = _report(folder) if report else None
+    summary = {**result.summary(), "out": str(folder), "report": None if written is None else str(written)}
+    text = (f"{beside(result.formula, result.reactant)}: {result.atoms} atoms, {result.time_ps:g} ps at "
+            f"{result.mean_pressure_GPa:.1f} GPa and {result.mean_temperature_K:.0f} K, "
+            f"{result.ns_per_day:.2f} ns/day\n"
             + table(["", "start", "end"], result.overview) + "\nfigures:\n"
             + "\n".join(f"  {folder / name}" for name in result.figures)
+            + (f"\nreport: {written}" if written else "")
             + "".join(f"\nnote: {note}" for note in result.notes))
     emit(summary, json, text)
+
+
+def _report(folder: Path) -> Path | None:
+    """report.html of a finished run, unless it is there; a report that fails does not spoil the run it is about."""
+    from megabar.cli.output import stderr
+    from megabar.report.page import REPORT, write_report
+
+    if (folder / REPORT).is_file():
+        return folder / REPORT
+    try:
+        return write_report(folder)
+    except Exception as error:
+        stderr.print(f"note: no report ({type(error).__name__}: {error}); try 'megabar report {folder}'", markup=False)
+        return None
+
+
+def _run_series(path: Path, values: dict[str, Any], out: Path | None, jobs: int, retry_failed: bool, report: bool,
+                dry_run: bool, json: bool) -> None:
+    from megabar.campaign.tasks import Outcome
+    from megabar.cli.output import emit, stderr, table
+    from megabar.reaction.campaign import Series, SeriesRun, run_series
+    from megabar.reaction.pooled_figures import short_labels
+
+    series = Series.make(path, **values)
+    folder = out or Path(f"series-{series.name}")
+    plan = series.summary(jobs)
+    if dry_run:
+        rows = [[c["block"], c["condition"], c["seeds"], c["atoms"], c["time_ps"], c["core_hours"]]
+                for c in plan["conditions"]]
+        emit(plan, json, table(["block", "condition", "seeds", "atoms", "ps", "core h"], rows)
+             + f"\n{plan['runs']} runs, {plan['core_hours']:g} core hours, about {plan['estimated_hours']:g} h with "
+             f"--jobs {jobs}\nnothing written (dry run)" + "".join(f"\nnote: {note}" for note in plan["notes"]))
+        return
+    count = 0
+
+    def ended(run: SeriesRun, outcome: Outcome, where: Path) -> None:
+        nonlocal count
+        count += 1
+        stderr.print(f"{count}/{plan['runs']} {run.label}, seed {run.plan.settings.seed}: {outcome.status} "
+                     + (f"({outcome.reason})" if outcome.reason else f"({outcome.wall_time_s:.0f} s)"),
+                     markup=False, soft_wrap=True)
+        if report and outcome.status != "failed":
+            _report(where)
+
+    pooled = run_series(series, folder, jobs, retry_failed, ended)
+    rows = []
+    common, names = short_labels(pooled.conditions)
+    for name, row in zip(names, pooled.summary()["conditions"], strict=True):
+        rows.append([name, row["seeds"], _pm(row, "h_per_metal_last", 2), _pm(row, "rate_per_ps", 3),
+                     _pm(row, "molten_share_by_order", 2), _pm(row, "molten_share_by_mobility", 2), row["product"]])
+    columns = ["condition", "seeds", "H/M at the end", "H/M per ps", "molten (order)", "(mobility)", "product"]
+    text = table(columns, rows, common)
+    text += "".join(f"\n{label}: barrier {fit.barrier_eV:.2f} +- {fit.barrier_error_eV:.2f} eV"
+                    for label, fit in pooled.arrhenius)
+    emit({**pooled.summary(), "out": str(folder)}, json,
+         text + f"\ntables and figures in {folder}" + "".join(f"\nnote: {note}" for note in pooled.notes))
+
+
+def _pm(row: dict[str, Any], name: str, digits: int) -> str:
+    """Mean and standard error; '-' where they are not known."""
+    value, error = row[name], row[f"{name}_error"]
+    if value is None or value != value:
+        return "-"
+    return f"{value:.{digits}f}" + (f" +- {error:.{digits}f}" if error is not None and error == error else "")
 
 
 def default_folder(settings: ReactSettings) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from ase import Atoms
@@ -28,10 +29,14 @@ _SEAM_A = {"H-M": 1.9, "H-H": 1.35, "H2-H2": 1.15}
 """Distances that the seam starts with at least: fluid H to metal, fluid H to slab H, and H of different molecules;
 about those of first contact at 40 GPa."""
 
+BULK = "bulk"
+"""The face of a layout that has none."""
+
 
 @dataclass(frozen=True)
 class Layout:
-    """What is built: `repeat` surface cells of `phase` cut at `face`, and `n_molecules` of H2 beside them."""
+    """What is built: `repeat` surface cells of `phase` cut at `face`, and `n_molecules` of H2 beside them; or `repeat`
+    conventional cells without a face (BULK)."""
 
     metal: str
     phase: str
@@ -59,8 +64,10 @@ def hydride(formula: str) -> tuple[str, float]:
     return metals[0], count["H"] / count[metals[0]]
 
 
-def choose_phase(metal: str, h_per_metal: float, pressure_GPa: float, phase: str | None = None) -> str:
-    """Prototype of the hydride at P: `phase` when given, else the known one. PhaseUnknown says what to name."""
+def choose_phase(metal: str, h_per_metal: float, pressure_GPa: float, phase: str | None = None,
+                 bulk: bool = False) -> str:
+    """Prototype of the hydride at P: `phase` when given, else the known one (one that slabs can be cut from, unless
+    `bulk`). PhaseUnknown says what to name."""
     if phase is not None:
         found = prototypes.prototype(phase)
         if found.h_per_metal != h_per_metal:
@@ -71,7 +78,7 @@ def choose_phase(metal: str, h_per_metal: float, pressure_GPa: float, phase: str
     if known is not None:
         return [name for start, name in known if pressure_GPa >= start][-1]
     fits = [name for name in prototypes.names()
-            if prototypes.prototype(name).h_per_metal == h_per_metal and name in FACES]
+            if prototypes.prototype(name).h_per_metal == h_per_metal and (bulk or name in FACES)]
     if len(fits) == 1:
         return fits[0]
     raise PhaseUnknown(f"phase of {metal}H{h_per_metal:g} at {pressure_GPa:g} GPa is not known here: "
@@ -80,8 +87,11 @@ def choose_phase(metal: str, h_per_metal: float, pressure_GPa: float, phase: str
 
 
 def choose_layout(metal: str, phase: str, face: str | None, pressure_GPa: float, n_atoms: int,
-                  h2_per_metal: float) -> Layout:
-    """The slab and H2 that come nearest to `h2_per_metal` and to a square, thick slab, with `n_atoms` or one more."""
+                  h2_per_metal: float, slab_cells: int | None = None) -> Layout:
+    """The slab and H2 that come nearest to `h2_per_metal` and to a square, thick slab, with `n_atoms` or one more.
+
+    `slab_cells` is the number of surface cells across the slab, chosen with the rest when None.
+    """
     faces = FACES.get(phase, {})
     if not faces:
         raise InputError(f"phase {phase}: no face of it is known; slabs can be cut from {', '.join(sorted(FACES))}")
@@ -90,12 +100,13 @@ def choose_layout(metal: str, phase: str, face: str | None, pressure_GPa: float,
     n_unit, n_metal_unit = len(unit), int(np.sum(unit.numbers != 1))
     a, b, c = (float(x) for x in (unit.cell[0, 0], np.linalg.norm(unit.cell[1]), unit.cell[2, 2]))
     n_slab = n_atoms / (1.0 + 2.0 * h2_per_metal * n_metal_unit / n_unit)
-    edge = (n_slab / n_unit * abs(np.linalg.det(unit.cell[:]))) ** (1.0 / 3.0)
+    volume = n_slab / n_unit * abs(np.linalg.det(unit.cell[:]))
+    edge = volume ** (1.0 / 3.0) if slab_cells is None else math.sqrt(volume / (slab_cells * c))
     shear = _shear(phase, chosen, metal, pressure_GPa)
     best: tuple[float, Layout] | None = None
     for i in _around(edge / a):
         for j in _around(edge / b):
-            for k in _around(n_slab / (n_unit * i * j)):
+            for k in (_around(n_slab / (n_unit * i * j)) if slab_cells is None else [slab_cells]):
                 if np.abs(k * shear - np.round(k * shear)).max() > 1e-6:
                     continue  # the straightened third axis would not be a lattice vector
                 atoms_slab, atoms_metal = n_unit * i * j * k, n_metal_unit * i * j * k
@@ -103,12 +114,41 @@ def choose_layout(metal: str, phase: str, face: str | None, pressure_GPa: float,
                 if molecules < 1:
                     continue
                 cost = (4.0 * math.log(molecules / atoms_metal / h2_per_metal) ** 2
-                        + math.log(i * a / (j * b)) ** 2 + 0.5 * math.log(k * c / math.sqrt(i * a * j * b)) ** 2)
+                        + math.log(i * a / (j * b)) ** 2)
+                if slab_cells is None:
+                    cost += 0.5 * math.log(k * c / math.sqrt(i * a * j * b)) ** 2
                 if best is None or cost < best[0]:
                     best = cost, Layout(metal, phase, chosen, (i, j, k), atoms_metal, atoms_slab, molecules)
     if best is None or best[1].n_molecules < 8:
-        raise InputError(f"atoms {n_atoms}: too few for a slab of {phase} and hydrogen; give at least {12 * n_unit}")
+        need = 12 * n_unit * (slab_cells or 1)
+        raise InputError(f"atoms {n_atoms}: too few for a slab of {phase} and hydrogen"
+                         + (f" that is {slab_cells} cells thick, or the face {chosen} does not repeat after so many"
+                            if slab_cells else "") + f"; give about {need}")
     return best[1]
+
+
+def choose_bulk(metal: str, phase: str, pressure_GPa: float, n_atoms: int) -> Layout:
+    """A periodic block of conventional cells of `phase`, near a cube and near `n_atoms`."""
+    unit = conventional(phase, metal, pressure_GPa)
+    lengths = unit.cell.lengths()
+    edge = (n_atoms / len(unit) * unit.get_volume()) ** (1.0 / 3.0)
+    a, b, c = (_around(edge / length) for length in lengths)
+    repeat = min(product(a, b, c), key=lambda n: (3.0 * abs(math.log(math.prod(n) * len(unit) / n_atoms))
+                                                  + float(np.ptp(np.log(np.array(n) * lengths)))))
+    cells = math.prod(repeat)
+    return Layout(metal, phase, BULK, repeat, cells * int(np.sum(unit.numbers != 1)), cells * len(unit), 0)
+
+
+def conventional(phase: str, metal: str, pressure_GPa: float) -> Atoms:
+    """Conventional cell of a prototype, a along x."""
+    import spglib
+
+    atoms = prototypes.build(phase, metal, pressure_GPa)
+    found = spglib.standardize_cell((atoms.cell[:], atoms.get_scaled_positions(), atoms.numbers), symprec=1e-3)
+    if found is None:
+        raise PhaseUnknown(f"phase {phase}: no conventional cell of it could be found; name another with --phase")
+    cell, positions, numbers = found
+    return Atoms(numbers, cell=Atoms(cell=cell).cell.cellpar(), scaled_positions=positions, pbc=True)
 
 
 def _around(value: float) -> range:
@@ -124,8 +164,20 @@ def _shear(phase: str, face: str, metal: str, pressure_GPa: float) -> np.ndarray
 
 
 def build_crystal(layout: Layout, pressure_GPa: float) -> Atoms:
-    """The slab's atoms as a periodic crystal, normal along z."""
+    """The slab's atoms as a periodic crystal, normal along z; the bulk crystal of a layout without faces."""
+    if layout.face == BULK:
+        return conventional(layout.phase, layout.metal, pressure_GPa).repeat(layout.repeat)
     return slab(layout.phase, layout.face, layout.metal, pressure_GPa, layout.repeat)
+
+
+def open_to_vacuum(block: Atoms, gap_A: float) -> Atoms:
+    """`block` (from `open_slab`) in the middle of a periodic cell that is higher by `gap_A`, velocities kept."""
+    apart = block.copy()
+    apart.set_velocities(block.get_velocities())
+    apart.set_cell(block.cell[:] + np.diag([0.0, 0.0, gap_A]))
+    apart.positions[:, 2] += 0.5 * gap_A
+    apart.pbc = True
+    return apart
 
 
 def build_fluid(layout: Layout, cell_xy_A: np.ndarray, pressure_GPa: float, rng: np.random.Generator) -> Atoms:

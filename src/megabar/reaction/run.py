@@ -3,7 +3,8 @@
 Stages, each a folder with its own checkpoints: `crystal` (the slab's crystal at P and T), `fluid` (H2 at P and T over
 the crystal's in-plane cell), `contact` (both joined, the slab held by springs while the seams close, so that nothing
 reacts early), `reaction` (free NPT, the normal stress apart from the in-plane one). The same call resumes a run that
-was killed and answers at once for one that has ended.
+was killed and answers at once for one that has ended. Controls: beside `vacuum` there is no fluid, the cell is fixed
+and smooth walls hold the slab at the crystal's density; with `none` the bulk crystal runs alone.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import fcntl
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from ase import Atoms
 from megabar.campaign.files import atomic_path, file_hash, plain, read_yaml, write_csv, write_json, write_yaml
 from megabar.campaign.record import RunRecord
 from megabar.dynamics import protocols
+from megabar.dynamics import walls as walled
 from megabar.dynamics.guards import Guards
 from megabar.dynamics.lammps import PairStyle, lammps_command, read_thermo
 from megabar.dynamics.stage import Stage, StageResult, run_stage
@@ -34,11 +36,13 @@ from megabar.reaction.build import (
     Layout,
     build_crystal,
     build_fluid,
+    choose_bulk,
     choose_layout,
     choose_phase,
     hydride,
     join,
     open_slab,
+    open_to_vacuum,
 )
 from megabar.reaction.settings import ReactSettings
 from megabar.units import parse_pressure_GPa, parse_temperature_K, parse_time_ps
@@ -80,12 +84,21 @@ class ReactionPlan:
                              f"are not known above {high:g} GPa; stay between")
         times = parse_time_ps(settings.time), parse_time_ps(settings.equilibration)
         metal, h_per_metal = hydride(settings.formula)
-        phase = choose_phase(metal, h_per_metal, pressure, settings.phase)
+        bulk = settings.reactant == "none"
+        phase = choose_phase(metal, h_per_metal, pressure, settings.phase, bulk)
         potential = load(settings.potential or f"{metal}-H")
         potential.require_elements([metal, "H"])
-        layout = choose_layout(metal, phase, settings.face, pressure, settings.atoms, settings.h2_per_metal)
+        layout = choose_bulk(metal, phase, pressure, settings.atoms) if bulk else choose_layout(
+            metal, phase, settings.face, pressure, settings.atoms, settings.h2_per_metal, settings.slab_cells)
+        if settings.reactant == "vacuum":  # the same slab as beside hydrogen
+            layout = replace(layout, n_molecules=0)
         lammps_command(settings.ranks)
         return cls(settings, pressure, temperature, *times, potential, layout)
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Stages in order; a bulk crystal and one beside vacuum need no fluid."""
+        return _STAGES[self.settings.reactant]
 
     def steps(self, stage: str) -> int:
         share = {"crystal": self.equilibration_ps, "fluid": self.equilibration_ps,
@@ -97,25 +110,29 @@ class ReactionPlan:
 
     def work(self) -> dict[str, float]:
         """Atom steps by stage."""
-        return {stage: float(self.atoms(stage) * self.steps(stage)) for stage in STAGES}
+        return {stage: float(self.atoms(stage) * self.steps(stage)) for stage in self.stages}
 
     def summary(self) -> dict[str, Any]:
         """What a dry run says."""
         return {"formula": self.settings.formula, "phase": self.layout.phase, "face": self.layout.face,
                 "potential": self.potential.name, "pressure_GPa": self.pressure_GPa,
-                "temperature_K": self.temperature_K, "time_ps": self.time_ps, "atoms": self.layout.n_atoms,
-                "slab_atoms": self.layout.n_slab, "metal_atoms": self.layout.n_metal,
-                "h2_molecules": self.layout.n_molecules, "steps": {stage: self.steps(stage) for stage in STAGES},
+                "temperature_K": self.temperature_K, "time_ps": self.time_ps, "beside": self.settings.reactant,
+                "atoms": self.layout.n_atoms, "slab_atoms": self.layout.n_slab, "metal_atoms": self.layout.n_metal,
+                "h2_molecules": self.layout.n_molecules, "steps": {stage: self.steps(stage) for stage in self.stages},
                 "estimated_hours": round(sum(self.work().values()) * SECONDS_PER_ATOM_STEP
                                          / self.settings.ranks / 3600.0, 3), "notes": list(self.notes())}
 
     def notes(self) -> tuple[str, ...]:
         """What a reader should know before believing the run."""
         low, high = self.potential.card.get("domain", {}).get("pressure_GPa", (0.0, float("inf")))
-        if low <= self.pressure_GPa <= high:
-            return ()
-        return (f"{self.pressure_GPa:g} GPa is outside the {low:g}-{high:g} GPa on which {self.potential.name} "
-                "was trained",)
+        notes = []
+        if not low <= self.pressure_GPa <= high:
+            notes.append(f"{self.pressure_GPa:g} GPa is outside the {low:g}-{high:g} GPa on which "
+                         f"{self.potential.name} was trained")
+        if self.settings.reactant == "vacuum":
+            notes.append(f"vacuum: smooth walls hold the slab at the density of the crystal at {self.pressure_GPa:g} "
+                         "GPa, at a fixed volume; without them it would fly apart")
+        return tuple(notes)
 
     def identity(self) -> dict[str, Any]:
         """What makes two runs the same run."""
@@ -124,7 +141,10 @@ class ReactionPlan:
                 "potential_hash": file_hash(self.potential.nep_path)}
 
 
-STAGES = ("crystal", "fluid", "contact", "reaction")
+_STAGES = {"H2": ("crystal", "fluid", "contact", "reaction"), "vacuum": ("crystal", "contact", "reaction"),
+           "none": ("crystal", "reaction")}
+_GAP_A = 12.0
+"""Empty space behind the walls of a slab beside vacuum: beyond the reach of the potential."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +166,8 @@ class ReactionResult:
     """What a run gave. Means are over the second half of the reaction stage.
 
     `analysis` are the numbers of the `ReactionAnalysis` by name, `overview` its table (quantity, start, end);
-    `trajectory` and `figures` are files in the run's folder, `thermo` columns of the reaction stage by name with unit.
+    `trajectory` and `figures` are files in the run's folder, `thermo` columns of the reaction stage by name with unit;
+    `reactant` is what the hydride stood beside.
     """
 
     formula: str
@@ -170,6 +191,7 @@ class ReactionResult:
     overview: tuple[list[Any], ...]
     figures: tuple[str, ...]
     thermo: Mapping[str, np.ndarray]
+    reactant: str = "H2"
 
     def summary(self) -> dict[str, Any]:
         """Everything but the columns of `thermo`, for JSON."""
@@ -275,23 +297,32 @@ class _Run:
         from megabar.reaction.analysis import analyse
 
         crystal, perfect = self._crystal()
-        fluid = self._fluid(crystal)
-        reaction = self._reaction(self._contact(crystal, perfect, fluid))
-        plan, thermo = self.plan, reaction.thermo
-        analysis = analyse(reaction.trajectory, normal="c", pressure_GPa=plan.pressure_GPa)
+        plan = self.plan
+        if plan.settings.reactant == "none":
+            reaction = self._reaction(crystal)
+        elif plan.settings.reactant == "vacuum":
+            reaction = self._reaction(*self._settled(crystal, perfect))
+        else:
+            reaction = self._reaction(self._contact(crystal, perfect, self._fluid(crystal)))
+        thermo = reaction.thermo
+        analysis = analyse(reaction.trajectory, normal=None if plan.settings.reactant == "none" else "c",
+                           pressure_GPa=None if plan.settings.reactant == "vacuum" else plan.pressure_GPa)
         figures = [path.name for path in analysis.save(self.out) if path.suffix == ".png"]
         half = thermo["time_ps"] >= 0.5 * thermo["time_ps"][-1]
+        # The virial of a slab with a gap is spread over the whole cell.
+        height = float(thermo["lz_A"][-1])
+        filled = (height - _GAP_A) / height if plan.settings.reactant == "vacuum" else 1.0
         return ReactionResult(
             formula=plan.settings.formula, potential=plan.potential.name, phase=plan.layout.phase,
             face=plan.layout.face, atoms=plan.layout.n_atoms, metal_atoms=plan.layout.n_metal,
             h2_molecules=plan.layout.n_molecules, pressure_GPa=plan.pressure_GPa, temperature_K=plan.temperature_K,
-            time_ps=plan.time_ps, mean_pressure_GPa=float(thermo["pressure_GPa"][half].mean()),
-            mean_pressure_normal_GPa=float(thermo["pressure_zz_GPa"][half].mean()),
+            time_ps=plan.time_ps, mean_pressure_GPa=float(thermo["pressure_GPa"][half].mean()) / filled,
+            mean_pressure_normal_GPa=float(thermo["pressure_zz_GPa"][half].mean()) / filled,
             mean_temperature_K=float(thermo["temperature_K"][half].mean()), ns_per_day=reaction.ns_per_day,
             wall_time_s=reaction.wall_time_s, trajectory=str(reaction.trajectory.relative_to(self.out)),
             notes=(*plan.notes(), *analysis.notes), analysis=plain(analysis.summary()),
             overview=tuple(plain(analysis.table())),
-            figures=(*figures, "thermo.png"), thermo=thermo)
+            figures=(*figures, "thermo.png"), thermo=thermo, reactant=plan.settings.reactant)
 
     def _crystal(self) -> tuple[Atoms, Atoms]:
         plan = self.plan
@@ -321,10 +352,24 @@ class _Run:
         result.atoms.wrap()
         return result.atoms
 
-    def _reaction(self, joined: Atoms) -> StageResult:
+    def _settled(self, crystal: Atoms, perfect: Atoms) -> tuple[Atoms, list[str]]:
+        """The slab between walls at rest, and the walls: one pair an element, where its outermost atoms stood in the
+        hot crystal, for a wall in common would give the metal room that belongs to its neighbours."""
+        apart = open_to_vacuum(open_slab(perfect, crystal), _GAP_A)
+        walls = []
+        for element in sorted(set(apart.get_chemical_symbols())):
+            z = apart.positions[apart.symbols == element, 2]
+            walls += walled.walls(f"element_{element}", float(z.min()), float(z.max()))
+        result = self._stage("contact", apart, volume_change=0.3, prepare=(), ensemble=[
+            *walled.settling(self.plan.temperature_K, self._seed(5)), *walls])
+        result.atoms.wrap()
+        return result.atoms, walls
+
+    def _reaction(self, start: Atoms, walls: Sequence[str] = ()) -> StageResult:
         plan = self.plan
-        return self._stage("reaction", joined, volume_change=0.25, prepare=protocols.at_rest(),
-                           ensemble=protocols.production(plan.temperature_K, plan.pressure_GPa))
+        ensemble = ([*walled.production(plan.temperature_K), *walls] if walls
+                    else protocols.production(plan.temperature_K, plan.pressure_GPa))
+        return self._stage("reaction", start, volume_change=0.25, prepare=protocols.at_rest(), ensemble=ensemble)
 
     def _seed(self, salt: int) -> int:
         return self.plan.settings.seed * 16 + salt
@@ -332,8 +377,8 @@ class _Run:
     def _velocities(self, salt: int) -> list[str]:
         return protocols.velocities(self.plan.temperature_K, self._seed(salt))
 
-    def _stage(self, name: str, atoms: Atoms, *, volume_change: float, prepare: list[str], ensemble: list[str],
-               groups: Mapping[str, np.ndarray] | None = None) -> StageResult:
+    def _stage(self, name: str, atoms: Atoms, *, volume_change: float, prepare: Sequence[str],
+               ensemble: Sequence[str], groups: Mapping[str, np.ndarray] | None = None) -> StageResult:
         plan, settings = self.plan, self.plan.settings
         dump_every = max(1, round(settings.frame_every_fs / settings.timestep_fs))
         guards = Guards(temperature_max_K=1.5 * plan.temperature_K + 300.0, volume_change=volume_change)
@@ -368,7 +413,7 @@ class _Meter:
             self.uptake = None if frame is None else hydrogen_per_metal(frame)
         speed = (step - self.first[1]) / (now - self.first[0])
         work = plan.work()
-        later = sum(work[name] for name in STAGES[STAGES.index(self.stage) + 1:])
+        later = sum(work[name] for name in plan.stages[plan.stages.index(self.stage) + 1:])
         timestep_fs = plan.settings.timestep_fs
         self.report(RunProgress(
             stage=self.stage, time_ps=point["time_ps"], total_ps=plan.steps(self.stage) * timestep_fs * 1e-3,

@@ -12,12 +12,15 @@ from megabar.errors import InputError
 _REQUIRED = {"formula": "the hydride, like CaH2", "pressure": '--pressure "40 GPa"',
              "temperature": '--temperature "1200 C"', "time": '--time "20 ps"'}
 
+REACTANTS = ("H2", "vacuum", "none")
+"""What a hydride can stand beside; "none" is a bulk crystal. The last two are the controls of the first."""
+
 
 class ReactSettings(Settings):
     """Settings of `megabar react`."""
 
     formula: str = Field(description="The hydride, like CaH2.")
-    reactant: str = Field("H2", description="What it reacts with: H2.")
+    reactant: str = Field("H2", description="What stands beside it: H2, vacuum, or none (a bulk crystal).")
     pressure: str = Field(description="Pressure with its unit, like 40 GPa.")
     temperature: str = Field(description="Temperature with its unit, like 1200 C.")
     time: str = Field(description="Length of the reaction stage with its unit, like 20 ps.")
@@ -26,6 +29,8 @@ class ReactSettings(Settings):
     face: str | None = Field(None, description="Face of the slab, like 001r; default: the rectangular basal face.")
     atoms: int = Field(600, ge=100, le=1_000_000, description="Number of atoms (or one more).")
     h2_per_metal: float = Field(2.5, ge=0.3, le=20.0, description="H2 molecules per metal atom, roughly.")
+    slab_cells: int | None = Field(None, ge=1, le=1000, description="Surface cells across the slab; default: so that "
+                                   "it is about as thick as wide.")
     equilibration: str = Field("1.5 ps", description="Length of the crystal and fluid stages; contact takes a third.")
     timestep_fs: float = Field(0.5, ge=0.05, le=0.5, description="Time step; the H2 vibration takes 7.6 fs.")
     frame_every_fs: float = Field(50.0, ge=1.0, le=10_000.0, description="Time between frames of the trajectory.")
@@ -44,6 +49,12 @@ class ReactSettings(Settings):
     @field_validator("reactant")
     @classmethod
     def _hydrogen(cls, value: str) -> str:
-        if value != "H2":
-            raise ValueError("a hydride reacts with H2 here: write H2")
-        return value
+        known = {name.lower(): name for name in REACTANTS}
+        if value.lower() not in known:
+            raise ValueError(f"a hydride stands beside {', '.join(REACTANTS[:-1])} or {REACTANTS[-1]} here: write H2")
+        return known[value.lower()]
+
+
+def beside(formula: str, reactant: str) -> str:
+    """The system in words: "CaH2 | H2", "CaH2 | vacuum" or "bulk CaH2"."""
+    return f"bulk {formula}" if reactant == "none" else f"{formula} | {reactant}"
