@@ -228,8 +228,8 @@ class MeltCampaign:
         self.tolerance_K = parse_temperature_K(settings.tolerance)
         if not 0.0 < self.start_K < self.limit_K or self.tolerance_K <= 0.0:
             raise InputError("melt: start must lie above 0 K and below limit, tolerance above 0 K")
-        self.pair, self.potential, self.domain = settings.forces()
         self.crystals = {p: starting_crystal(settings, p) for p in self.pressures_GPa}
+        self.pair, self.potential, self.domain = settings.forces()
 
     # tasks ---------------------------------------------------------------------------------------------------------
 
@@ -262,7 +262,8 @@ class MeltCampaign:
     def _run(self, task: Task, what: str, report: Report | None) -> dict[str, Any]:
         if report is not None and self.store.result(task) is None:
             report(what)
-        outcome = next(iter(run_tasks([task], self.store, executor=HereExecutor(), retry_failed=self.settings.retry_failed)))
+        outcome = next(iter(run_tasks([task], self.store, executor=HereExecutor(),
+                                      retry_failed=self.settings.retry_failed)))
         if outcome.result is None:
             raise RunError(f"melt: {what} failed: {outcome.reason}")
         return outcome.result

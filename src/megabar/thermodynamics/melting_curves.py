@@ -188,7 +188,7 @@ def _search(form: Form, p: np.ndarray, t: np.ndarray, error: np.ndarray) -> np.n
             upper = [np.inf, math.log(1e4), 3.0] + ([0.1] if form == "kechin" else [])
             lower = [-np.inf, math.log(1e-4), -3.0] + ([-0.02] if form == "kechin" else [])
             found = least_squares(lambda x: (_value(form, x, p) - t) / error, start, bounds=(lower, upper),
-                                  x_scale=[0.1, 0.5, 0.05] + ([1e-3] if form == "kechin" else []), max_nfev=2000)
+                                  x_scale=[0.1, 0.5, 0.05] + ([1e-3] if form == "kechin" else []), max_nfev=300)
             if found.cost < lowest:
                 best, lowest = found.x, found.cost
     assert best is not None
