@@ -1,0 +1,193 @@
+"""From settings to the enthalpy of a reaction: phases, relaxations, zero point, states at temperature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from ase import Atoms
+from pydantic import Field
+
+from megabar.campaign.settings import Settings
+from megabar.campaign.tasks import Outcome, Store, Task
+from megabar.errors import InputError
+from megabar.potential import library as potentials
+from megabar.thermodynamics.curves import PhaseCurve, lowest
+from megabar.thermodynamics.engines import EnergySource, choose
+from megabar.thermodynamics.enthalpy import ReactionEnthalpy, reaction_enthalpy
+from megabar.thermodynamics.hot import default_state, hot_states, hot_task
+from megabar.thermodynamics.library import Phase, enthalpy_curves, phases_of
+from megabar.thermodynamics.reactions import Formula, Reaction, State, parse_reaction
+from megabar.units import parse_pressures_GPa, parse_temperature_K, parse_time_ps
+
+Progress = Callable[[str, Outcome], None]
+
+
+class EnthalpySettings(Settings):
+    """Settings of the enthalpy verb."""
+
+    reaction: str = Field(description='Balanced reaction, like "CaH2 + H2 -> CaH4".')
+    pressure: str = Field("0:120:10", description='Pressures of the crystals: "0:120:10", "20,40,60 GPa" or "40 GPa".')
+    temperature: str | None = Field(None, description='For states at temperature, like "1473 K"; none: crystals only.')
+    md_pressure: str | None = Field(None, description="Pressures of these states; three of the range without it.")
+    time: str = Field("10 ps", description="Length of each run that is averaged over.")
+    atoms: int = Field(200, ge=20, le=100_000, description="Atoms of each run, about.")
+    potential: str | None = Field(None, description="Name or folder; the shipped one with these elements without it.")
+    engine: str | None = Field(None, description="gpaw or qe instead of a potential, for the crystals.")
+    level: str | None = Field(None, description="Level of theory of the engine.")
+    phase: list[str] = Field(default_factory=list, description="Files with phases to try beside the known ones.")
+    library: bool = Field(True, description="Try the known phases; false: only those of the files.")
+    symmetry: Literal["keep", "free", "break"] = Field("keep", description="As in the relax verb.")
+    zero_point: bool = Field(False, description="Add zero-point energies of the best phases (phonons).")
+    seed: int = Field(0, ge=0, description="Seed of velocities and of broken symmetries.")
+    jobs: int = Field(1, ge=1, description="Runs at a time.")
+
+
+def default_source(elements: Sequence[str]) -> EnergySource:
+    """The first shipped potential that has all `elements`; InputError names what to give when there is none."""
+    for name in potentials.available():
+        if set(elements) <= set(potentials.load(name).elements):
+            return choose(name)
+    raise InputError(f"no shipped potential has {', '.join(elements)}: give --potential FOLDER or --engine gpaw")
+
+
+def temperature_K(text: str) -> float:
+    """As `parse_temperature_K`, and a bare number is in kelvin, as in the tables of the field."""
+    return parse_temperature_K(f"{text} K" if _number(text) else text)
+
+
+def _number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class EnthalpyPlan:
+    """What will be computed: phases by formula as written, pressures of crystals and of runs."""
+
+    reaction: Reaction
+    source: EnergySource
+    pressures_GPa: tuple[float, ...]
+    phases: dict[str, tuple[Phase, ...]]
+    temperature_K: float | None
+    md_pressures_GPa: tuple[float, ...]
+    settings: EnthalpySettings
+
+    @classmethod
+    def make(cls, settings: EnthalpySettings) -> EnthalpyPlan:
+        """Check everything that can be checked before a run; raises InputError."""
+        reaction = parse_reaction(settings.reaction)
+        pressures = parse_pressures_GPa(settings.pressure)
+        kelvin = None if settings.temperature is None else temperature_K(settings.temperature)
+        parse_time_ps(settings.time)
+        if settings.potential is None and settings.engine is None and settings.level is None:
+            source = default_source(reaction.elements)
+        else:
+            source = choose(settings.potential, settings.engine, settings.level)
+        hot: tuple[float, ...] = ()
+        if kelvin is not None:
+            if source.kind != "potential":
+                raise InputError(f"states at {kelvin:g} K need a potential: molecular dynamics with {source.label} "
+                                 "would take weeks; give --potential, or leave --temperature away")
+            if kelvin < 1.0:
+                raise InputError(f"temperature {settings.temperature}: classical dynamics needs 1 K or more")
+            if settings.md_pressure is not None:
+                hot = tuple(parse_pressures_GPa(settings.md_pressure))
+            else:
+                picks = {round(share * (len(pressures) - 1)) for share in (1 / 6, 1 / 2, 1.0)}
+                hot = tuple(pressures[k] for k in sorted(picks))
+        every = sorted(set(pressures) | set(hot))
+        phases = {f.text: phases_of(f, settings.phase, settings.library) for f in reaction.formulas}
+        source.check([p.cell(every[0]) for group in phases.values() for p in group], every)
+        return cls(reaction, source, tuple(every), phases, kelvin, hot, settings)
+
+    def summary(self) -> dict[str, Any]:
+        count = sum(len(group) for group in self.phases.values())
+        runs = len(self._wanted()) * len(self.md_pressures_GPa)
+        seconds = runs * self.settings.atoms * (parse_time_ps(self.settings.time) + 3.0) * 2000.0 * 2.5e-5
+        return {"reaction": str(self.reaction), "source": self.source.label,
+                "phases": {k: [p.name for p in v] for k, v in self.phases.items()},
+                "pressures_GPa": list(self.pressures_GPa), "relaxations": count * len(self.pressures_GPa),
+                "temperature_K": self.temperature_K, "md_pressures_GPa": list(self.md_pressures_GPa), "runs": runs,
+                "run_core_hours": round(seconds / 3600.0, 2)}
+
+    def _wanted(self) -> list[tuple[Formula, State]]:
+        """States to run: each substance in its own (or written) state, products as solid and as liquid."""
+        if self.temperature_K is None:
+            return []
+        found: list[tuple[Formula, State]] = []
+        for sign, term in self.reaction.terms:
+            states: list[State] = [term.state or default_state(term.formula)]
+            if sign > 0 and "fluid" not in states:
+                states = ["solid", "liquid"]
+            found += [(term.formula, s) for s in states if (term.formula, s) not in found]
+        return found
+
+    def hot_tasks(self, curves: dict[str, tuple[PhaseCurve, ...]]) -> tuple[list[Task], list[str]]:
+        """Tasks of all states, from the best crystal that fits a rectangular cell, and what could not be run."""
+        tasks, missing = [], []
+        assert self.temperature_K is not None
+        for p in self.md_pressures_GPa:
+            for formula, state in self._wanted():
+                reasons = []
+                for phase, cell in _by_enthalpy(curves[formula.text], self.pressures_GPa.index(p)):
+                    try:
+                        tasks.append(hot_task(self.source, formula, phase, cell, state, p, self.temperature_K,
+                                              parse_time_ps(self.settings.time), self.settings.atoms,
+                                              self.settings.seed))
+                        break
+                    except InputError as error:
+                        reasons.append(str(error))
+                else:
+                    why = "; ".join(reasons) or "no crystal"
+                    missing.append(f"{formula.text} {state} at {p:g} GPa: not run: {why}")
+        return tasks, missing
+
+
+def _by_enthalpy(group: Sequence[PhaseCurve], k: int) -> list[tuple[str, Atoms]]:
+    rows = [(c.enthalpy_eV[k], c.labels[k], c.cells[k]) for c in group if np.isfinite(c.enthalpy_eV[k])]
+    return [(label, cell) for _, label, cell in sorted(rows, key=lambda r: r[0]) if cell is not None]
+
+
+def run_enthalpy(plan: EnthalpyPlan, store: Store, progress: Progress | None = None,
+                 ) -> tuple[ReactionEnthalpy, list[str]]:
+    """Compute (or read from `store`) all parts of `plan`; returns the result and what could not be run."""
+    settings = plan.settings
+
+    def told(stage: str) -> Callable[[Outcome], None]:
+        return lambda outcome: None if progress is None else progress(stage, outcome)
+
+    flat = [phase for group in plan.phases.values() for phase in group]
+    every = enthalpy_curves(flat, plan.source, plan.pressures_GPa, store, symmetry=settings.symmetry,
+                            seed=settings.seed, jobs=settings.jobs, progress=told("relax"))
+    curves: dict[str, tuple[PhaseCurve, ...]] = {}
+    at = 0
+    for name, group in plan.phases.items():
+        curves[name] = every[at:at + len(group)]
+        at += len(group)
+    missing: list[str] = []
+    if settings.zero_point:
+        from megabar.thermodynamics.zero_point import with_zero_point
+
+        curves = {name: with_zero_point(group, _needed(group), plan.source, store, told("phonons"))
+                  for name, group in curves.items()}
+    hot: tuple[Any, ...] = ()
+    if plan.temperature_K is not None:
+        tasks, missing = plan.hot_tasks(curves)
+        hot = hot_states(tasks, store, settings.jobs, told("md"))
+    return reaction_enthalpy(plan.reaction, curves, plan.source, settings.zero_point, hot), missing
+
+
+def _needed(group: Sequence[PhaseCurve], within_eV: float = 0.05) -> np.ndarray:
+    """(phases, n) True where a phase is so low that zero-point motion might make it the best."""
+    table = np.array([c.enthalpy_eV for c in group])
+    best = np.array([np.nan if k < 0 else table[k, i] for i, k in enumerate(lowest(group))])
+    with np.errstate(invalid="ignore"):
+        return np.isfinite(table) & (table <= best + within_eV)
+
+
