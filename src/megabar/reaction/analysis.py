@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -88,16 +88,20 @@ class Analyser:
     """Takes frames with `push` and gives the `ReactionAnalysis` so far with `result`.
 
     normal: axis "a", "b" or "c" across the slab, found from the first frame when None. lag_ps: time over which
-    displacements are taken. pressure_GPa: of the run, for enthalpies. seed: of the bootstrap errors.
+    displacements are taken. pressure_GPa: of the run, for enthalpies. seed: of the bootstrap errors. watch: called with
+    every frame as a `Snapshot` (the metal's order being that of its block), for movies; not without a metal.
     """
 
     def __init__(self, source: str = "trajectory", normal: str | None = None, lag_ps: float = LAG_PS,
-                 pressure_GPa: float | None = None, seed: int = 0) -> None:
+                 pressure_GPa: float | None = None, seed: int = 0,
+                 watch: Callable[[Snapshot], None] | None = None) -> None:
         if normal is not None and normal not in AXES:
             raise InputError(f"normal {normal!r} is no axis of the cell: give a, b or c")
         self.source, self.lag_ps, self.pressure_GPa, self.seed = source, lag_ps, pressure_GPa, seed
         self.notes: list[str] = []
         self.frames = 0
+        self._watch = watch
+        self._seen: list[tuple[np.ndarray, np.ndarray]] = []
         self._asked_normal = normal
         self._digests: list[_Digest] = []
         self._first = 0  # first digest of the next block
@@ -253,6 +257,8 @@ class Analyser:
             uptake[k] = below + above, below / metal_low, above / max(1, n_metal - metal_low)
             self._lengths.add(digest.bonds.pairs, inside)
             self._history.add(digest.time_ps, unit[k], species)
+            if self._watch is not None:
+                self._seen.append((species, self._history.absorbed_since_ps.copy()))
             if k == len(core) // 2:
                 middle, since = species, self._history.absorbed_since_ps.copy()
         row["counts"] = counts.mean(axis=0)
@@ -309,6 +315,10 @@ class Analyser:
         self._displacements(row, mean, cell, region, layer, edges, middle.z[hydrogen])
         self._energies(row, core, layer, edges, many)
         self._snapshots.offer(lambda: self._snapshot(middle, order, crystalline, species, since_ps, region))
+        if self._watch is not None:
+            for digest, (kinds, since) in zip(core, self._seen, strict=True):
+                self._watch(self._snapshot(digest, order, crystalline, kinds, since, region))
+            self._seen.clear()
 
     def _displacements(self, row: dict[str, Any], mean: np.ndarray, cell: np.ndarray, region: Region,
                        layer: np.ndarray, edges: np.ndarray, z_hydrogen: np.ndarray) -> None:
@@ -390,7 +400,8 @@ class Analyser:
 
 
 def analyse(trajectory: str | Path | Iterable[FrameLike], *, normal: str | None = None, lag_ps: float = LAG_PS,
-            pressure_GPa: float | None = None, timestep_fs: float | None = None, seed: int = 0) -> ReactionAnalysis:
+            pressure_GPa: float | None = None, timestep_fs: float | None = None, seed: int = 0,
+            watch: Callable[[Snapshot], None] | None = None) -> ReactionAnalysis:
     """Analyse a reaction run.
 
     Args:
@@ -400,6 +411,7 @@ def analyse(trajectory: str | Path | Iterable[FrameLike], *, normal: str | None 
         pressure_GPa: pressure of the run, for enthalpies.
         timestep_fs: for files that number their steps without times.
         seed: of the bootstrap errors.
+        watch: gets every frame as a `Snapshot`, for movies.
 
     A trajectory that goes wrong after its first frame (cut off, damaged, other atoms) is analysed up to there, and
     the result says so in `notes`. Raises InputError when not even one frame can be had.
@@ -411,7 +423,7 @@ def analyse(trajectory: str | Path | Iterable[FrameLike], *, normal: str | None 
         frames: Iterator[FrameLike] = read_trajectory(trajectory, timestep_fs=timestep_fs)
     else:
         source, frames = "trajectory", iter(trajectory)
-    analyser = Analyser(source, normal, lag_ps, pressure_GPa, seed)
+    analyser = Analyser(source, normal, lag_ps, pressure_GPa, seed, watch)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:

@@ -27,6 +27,8 @@ RUN_FOLDER = "run"
 _SHOWN = {"pressure": "{}", "temperature": "{}", "face": "face {}", "slab_cells": "{} cells thick", "atoms": "{} atoms",
           "phase": "{}", "time": "{}", "potential": "{}", "h2_per_metal": "{} H2 per metal", "timestep_fs": "{} fs",
           "equilibration": "after {}", "frame_every_fs": "frames every {} fs"}
+_UNSHOWN = ("formula", "reactant", "seed", "ranks")
+"""What a label says by other means, or what is no part of a condition."""
 
 
 @dataclass(frozen=True)
@@ -90,13 +92,14 @@ class Series:
 
 def _labels(plans: Sequence[ReactionPlan]) -> list[str]:
     """Conditions in words: the system, P and T, and every other setting that is not the same in all runs."""
+    forms = _SHOWN | {name: name + " {}" for name in ReactSettings.model_fields if name not in {*_SHOWN, *_UNSHOWN}}
     always = {"pressure", "temperature"}
-    varied = {name for name in _SHOWN if name in always or len({getattr(p.settings, name) for p in plans}) > 1}
+    varied = {name for name in forms if name in always or len({getattr(p.settings, name) for p in plans}) > 1}
     found = []
     for plan in plans:
         values = {**plan.settings.model_dump(), "atoms": plan.layout.n_atoms}  # what is there, not what was asked for
         bulk = plan.settings.reactant == "none"
-        words = [form.format(values[name]) for name, form in _SHOWN.items()
+        words = [form.format(values[name]) for name, form in forms.items()
                  if name in varied and values[name] is not None and not (bulk and name in ("face", "slab_cells"))]
         found.append(", ".join([beside(plan.settings.formula, plan.settings.reactant), *words]))
     return found

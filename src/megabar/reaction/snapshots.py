@@ -20,7 +20,8 @@ DRAWN_BOND_A = 1.0
 """H-H pairs closer than this are joined by a line."""
 _METAL_RADIUS_A, _HYDROGEN_RADIUS_A = 0.85, 0.24
 _DEPTHS = 8
-_ORDER_RANGE = (0.1, 0.56)
+ORDER_RANGE = (0.1, 0.56)
+"""Order parameters from the darkest to the lightest metal: a melt, and the best crystal."""
 _METAL_MAP, _ABSORBED_MAP = "viridis", "YlOrRd"
 
 
@@ -45,7 +46,7 @@ def draw_snapshots(fig: Figure, snapshots: tuple[Snapshot, ...]) -> None:
     for ax in axes[1:]:
         ax.tick_params(left=False, labelleft=False)
     axes[0].set_ylabel("from the slab's centre (Å)")
-    bar = fig.colorbar(ScalarMappable(Normalize(*_ORDER_RANGE), _METAL_MAP), cax=fig.add_subplot(grid[0, count]))
+    bar = fig.colorbar(ScalarMappable(Normalize(*ORDER_RANGE), _METAL_MAP), cax=fig.add_subplot(grid[0, count]))
     bar.set_label(r"order $\overline{q}_6$")
     if longest > 0:
         bar = fig.colorbar(ScalarMappable(ages, _ABSORBED_MAP), cax=fig.add_subplot(grid[1, count]))
@@ -70,7 +71,7 @@ def draw_snapshot(ax: Axes, shot: Snapshot, ages: object) -> None:
     metal, hydrogen = np.flatnonzero(shot.numbers != 1), np.flatnonzero(shot.numbers == 1)
     colours = np.empty((len(shot.numbers), 4))
     to_rgba = matplotlib.colors.to_rgba
-    low, high = _ORDER_RANGE
+    low, high = ORDER_RANGE
     colours[metal] = matplotlib.colormaps[_METAL_MAP](np.clip((shot.order - low) / (high - low), 0, 1))
     table = np.array([to_rgba(c) for c in (SKY, SKY, GREEN, PURPLE, GREY)])
     colours[hydrogen] = table[shot.species]
