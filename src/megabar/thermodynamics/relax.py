@@ -169,14 +169,14 @@ def relax(atoms: Atoms, calculator: Calculator, pressure_GPa: float = 0.0, *, sy
         except RuntimeError as error:
             if "FixSymmetry" not in str(error):
                 raise
-            last_error = str(error)
-        if len(rows) >= steps:
+            last_error = f" ({error})"
+        if len(rows) > steps:
             break
     state = _state(frame, pressure_GPa)
     if state[2] > force_eV_per_A or state[3] > stress_GPa:
         raise NotConverged(
-            f"{frame.get_chemical_formula()} not relaxed at {pressure_GPa:g} GPa in {len(rows)} steps: largest force "
-            f"{state[2]:.4f} eV/A, stress off by {state[3]:.3f} GPa{' (' + last_error + ')' if last_error else ''}; "
+            f"{frame.get_chemical_formula()} not relaxed at {pressure_GPa:g} GPa in {len(rows) - 1} steps: largest "
+            f"force {state[2]:.4f} eV/A, stress off by {state[3]:.3f} GPa{last_error}; "
             "start from a cell nearer to that pressure, or try --symmetry free")
     return _result(frame, pressure_GPa, before, np.array(rows), symmetry)
 

@@ -1,0 +1,119 @@
+"""`megabar phases A B ... --pressure 0:20:1 --temperature 0:3000:100`: P-T diagram of phases of one composition."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from megabar.cli.options import DryRun, Json, Out, Potential, Pressure
+
+
+def phases(
+    phase: Annotated[list[str], typer.Argument(
+        help="Folders of 'megabar phonons' (or gibbs.json), crystals as files, or library names like CaH2-Pnma.")],
+    pressure: Pressure = None,
+    temperature: Annotated[str, typer.Option("--temperature", help="Range in K, like 0:3000:100.")] = "0:2000:100",
+    static: Annotated[str | None, typer.Option(
+        "--static", help="Pressures at which crystals are relaxed and get phonons; default from --pressure.")] = None,
+    potential: Potential = None,
+    engine: Annotated[str | None, typer.Option("--engine", help="gpaw or qe, for small cells.")] = None,
+    level: Annotated[str | None, typer.Option("--level", help="Level of theory of the engine.")] = None,
+    supercell: Annotated[str | None, typer.Option("--supercell", help="Like 3,3,2; else by length.")] = None,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Processes, for an engine.")] = 1,
+    out: Out = None,
+    json: Json = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Which phase has the lowest quasi-harmonic Gibbs energy at each P and T; lines with error bands. Resumes."""
+    from megabar.campaign.record import RunRecord
+    from megabar.campaign.tasks import Store
+    from megabar.cli.output import emit, stderr, table
+    from megabar.errors import InputError
+    from megabar.thermodynamics.engines import choose
+    from megabar.thermodynamics.inputs import (
+        crystal,
+        default_static_pressures_GPa,
+        folder_name,
+        parse_static_pressures_GPa,
+        parse_supercell,
+        parse_temperatures_K,
+    )
+    from megabar.thermodynamics.phases import phase_diagram
+    from megabar.thermodynamics.phonons import Phonons, phonon_series
+    from megabar.thermodynamics.quasiharmonic import Gibbs, gibbs_from, load_gibbs
+    from megabar.thermodynamics.series import relaxed_series
+    from megabar.units import parse_pressures_GPa
+
+    if pressure is None:
+        raise InputError("phases: no pressures; write a range like --pressure 0:20:1")
+    pressures, temperatures = parse_pressures_GPa(pressure), parse_temperatures_K(temperature)
+    if len(pressures) < 2 or len(temperatures) < 2:
+        raise InputError("phases: give ranges of pressures and temperatures, like 0:20:1 and 0:2000:100")
+    if len(phase) < 2:
+        raise InputError("phases: one phase makes no diagram; name two or more")
+    counts = parse_supercell(supercell)
+    known: dict[str, Gibbs] = {}
+    cells = {}
+    grid = parse_static_pressures_GPa(static) if static is not None else default_static_pressures_GPa(pressures)
+    for text in phase:
+        path = Path(text)
+        if path.is_dir() or path.name == "gibbs.json":
+            known[text] = load_gibbs(path)
+        else:
+            cells[text] = crystal(text, max(0.0, grid[0]))
+    formulas = {g.formula for g in known.values()} | {a.symbols.formula.reduce()[0].format("metal")
+                                                      for a in cells.values()}
+    if len(formulas) > 1:
+        raise InputError(f"phases of different composition ({', '.join(sorted(formulas))}): a P-T diagram compares one "
+                         "formula; for reactions use 'megabar enthalpy'")
+    source = choose(potential, engine, level) if cells else None
+    if source is not None:
+        source.check(list(cells.values()), [p for p in grid if p >= 0.0])
+        if len(grid) < 3:
+            raise InputError("phases: phonons at three pressures or more are wanted; write --static=-5:25:5")
+    target = out or folder_name("phases", formulas.pop())
+    if dry_run:
+        emit({"would_write": str(target), "from_files": len(known), "to_compute": len(cells),
+              "relaxations": len(cells) * len(grid)}, json,
+             f"phases: {len(known)} from files, {len(cells)} to compute at {len(grid)} pressures each; to {target}/")
+        return
+    settings = {"phases": phase, "pressure": pressure, "temperature": temperature, "static": static,
+                "source": None if source is None else source.label, "supercell": supercell}
+    with RunRecord(target, "phases", settings) as record:
+        store = Store(target / "tasks")
+        for text, atoms in cells.items():
+            assert source is not None
+            name = Path(text).stem if Path(text).is_file() else text
+
+            def report(result: Phonons, name: str = name) -> None:
+                stderr.print(f"{name} {result.relaxed.target_pressure_GPa:g} GPa: {result.verdict.kind}; "
+                             f"{result.verdict.text}")
+
+            with store.lock():
+                series = relaxed_series(atoms, source, grid, store)
+                spectra = phonon_series(series, source, store, supercell=counts, jobs=jobs, report=report)
+            first = series[0]
+            error = source.energy_error_eV_per_atom(first.formula) or 0.0
+            known[text] = gibbs_from(name, spectra, (), error * len(first.atoms) / first.formula_units)
+            known[text].save(target / name.replace("/", "_"), pressures, list(temperatures))
+        if source is not None:
+            record.citations = [*source.citations, "phonopy: 10.7566/JPSJ.92.012001"]
+        result = phase_diagram([known[text] for text in phase], pressures, list(temperatures))
+        result.save(target)
+        record.results = {k: v for k, v in result.to_dict().items() if k != "boundaries"}
+    for note in result.notes:
+        stderr.print(f"note: {note}")
+    rows = []
+    for line in result.boundaries:
+        for t, p, s, slope in list(zip(line.temperature_K, line.pressure_GPa, line.sigma_pressure_GPa,
+                                       line.slope_GPa_per_K, strict=True))[:: max(1, len(line.temperature_K) // 8)]:
+            rows.append([f"{line.low} / {line.high}", f"{t:.0f}", f"{p:.2f}", f"{s:.2f}", f"{1e3 * slope:.2f}"])
+    shown = table(["line (low P / high P)", "T (K)", "P (GPa)", "+-", "slope (MPa/K)"], rows) if rows else \
+        "no line between these phases in this range"
+    emit(result.to_dict(), json, f"{shown}\nfigure in {target}/")
+
+
+def register(app: typer.Typer) -> None:
+    app.command("phases")(phases)

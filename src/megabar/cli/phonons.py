@@ -1,0 +1,122 @@
+"""`megabar phonons FILE --pressure "40 GPa"`: phonons at pressure, and with a range the quasi-harmonic Gibbs energy."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from megabar.cli.options import DryRun, Json, Out, Potential, Pressure
+
+
+def phonons(
+    cell: Annotated[str, typer.Argument(help="Crystal: a file, or a library name like CaH4-I4/mmm.")],
+    pressure: Pressure = None,
+    temperature: Annotated[str | None, typer.Option("--temperature", help="For G(P,T), like 0:2000:100.")] = None,
+    potential: Potential = None,
+    engine: Annotated[str | None, typer.Option("--engine", help="gpaw or qe, for small cells.")] = None,
+    level: Annotated[str | None, typer.Option("--level", help="Level of theory of the engine.")] = None,
+    supercell: Annotated[str | None, typer.Option("--supercell", help="Like 3,3,2; else by length.")] = None,
+    displacement: Annotated[float | None, typer.Option("--displacement", help="In A.")] = None,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Processes, for an engine.")] = 1,
+    out: Out = None,
+    json: Json = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Relax at each pressure, then phonons by finite displacements: verdict on imaginary modes, bands, DOS, zero point.
+
+    With three pressures or more, also the quasi-harmonic Gibbs energy (gibbs.json, which 'megabar phases' takes); begin
+    below zero pressure, like --pressure=-10,0,10,20, where thermal expansion is wanted at the low end. Resumes.
+    """
+    from megabar.campaign.record import RunRecord
+    from megabar.campaign.tasks import Store
+    from megabar.cli.output import emit, stderr, table
+    from megabar.errors import InputError, RunError
+    from megabar.thermodynamics.engines import choose
+    from megabar.thermodynamics.inputs import (
+        crystal,
+        folder_name,
+        parse_static_pressures_GPa,
+        parse_supercell,
+        parse_temperatures_K,
+    )
+    from megabar.thermodynamics.phonons import (
+        DISPLACEMENT_A,
+        LENGTH_A,
+        Phonons,
+        estimated_cpu_s,
+        phonon_series,
+        standard_primitive,
+        supercell_for,
+    )
+    from megabar.thermodynamics.quasiharmonic import gibbs_from
+    from megabar.thermodynamics.series import relaxed_series
+
+    if pressure is None:
+        raise InputError('phonons: no pressure; write it like --pressure "40 GPa" or --pressure 0:100:20')
+    pressures = parse_static_pressures_GPa(pressure)
+    temperatures = None if temperature is None else parse_temperatures_K(temperature)
+    if temperatures is not None and len(pressures) < 3:
+        raise InputError("phonons: a Gibbs energy wants three pressures or more; write a range like 0:100:20")
+    counts = parse_supercell(supercell)
+    if displacement is not None and not 0.0 < displacement <= 0.2:
+        raise InputError(f"phonons: a displacement of {displacement:g} A is not small and positive; try 0.01 to 0.05")
+    source = choose(potential, engine, level)
+    atoms = crystal(cell, max(0.0, pressures[0]))
+    source.check([atoms], [p for p in pressures if p >= 0.0])
+    target = out or folder_name("phonons", cell)
+    if dry_run:
+        small = standard_primitive(atoms)
+        chosen = counts or supercell_for(small, LENGTH_A[source.kind])
+        number, cost = estimated_cpu_s(small, source, chosen, displacement or DISPLACEMENT_A[source.kind])
+        emit({"would_write": str(target), "pressures": len(pressures), "supercell": list(chosen),
+              "calculations": number * len(pressures), "cost_s": cost * len(pressures) / jobs}, json,
+             f"phonons: {len(pressures)} relaxations and {number * len(pressures)} supercells {chosen}, about "
+             f"{cost * len(pressures) / jobs / 60:.1f} min beside the relaxations; would write {target}/")
+        return
+
+    def report(result: Phonons) -> None:
+        result.save(target, f"phonons-{result.relaxed.target_pressure_GPa:g}GPa")
+        stderr.print(f"{result.relaxed.target_pressure_GPa:g} GPa: {result.verdict.kind}; {result.verdict.text}")
+
+    settings = {"cell": cell, "pressure": pressure, "temperature": temperature, "source": source.label,
+                "supercell": supercell, "displacement": displacement}
+    values: dict[str, Any] = {"source": source.label}
+    with RunRecord(target, "phonons", settings) as record:
+        record.citations = [*source.citations, "phonopy: 10.7566/JPSJ.92.012001"]
+        store = Store(target / "tasks")
+        with store.lock():
+            series = relaxed_series(atoms, source, pressures, store)
+            spectra = phonon_series(series, source, store, supercell=counts, displacement_A=displacement, jobs=jobs,
+                                    report=report)
+        values["phonons"] = record.results["phonons"] = [s.to_dict() for s in spectra]
+        notes = {note for s in spectra for note in (*s.notes, *s.relaxed.notes)}
+        if len(spectra) >= 3:
+            first = spectra[0].relaxed
+            per_formula = len(first.atoms) // first.formula_units
+            error = (source.energy_error_eV_per_atom(first.formula) or 0.0) * per_formula
+            try:
+                gibbs = gibbs_from(str(target.name).removeprefix("phonons-"), spectra, (), error)
+            except (RunError, InputError) as problem:
+                if temperatures is not None:
+                    raise
+                notes.add(f"no Gibbs energy: {problem}")
+            else:
+                grid = temperatures if temperatures is not None else parse_temperatures_K("0:2000:100")
+                shown = [p for p in pressures if p >= 0.0]
+                gibbs.save(target, shown, list(grid))
+                notes |= {*gibbs.notes, *gibbs.refusals(shown, list(grid))}
+                values["gibbs"] = gibbs.table(shown, list(grid))
+        values["notes"] = sorted(notes)
+    for note in values["notes"]:
+        stderr.print(f"note: {note}")
+    rows = [[s.relaxed.target_pressure_GPa, s.relaxed.volume_A3 / s.relaxed.formula_units, s.relaxed.space_group,
+             f"{s.zero_point_eV_per_atom * 1e3:.1f}" if s.verdict.free_energy else None,
+             f"{s.frequencies_THz.max():.1f}", f"{s.verdict.lowest_THz:.2f}", s.verdict.kind] for s in spectra]
+    text = table(["P (GPa)", "V (A3/fu)", "symmetry", "ZPE (meV/atom)", "highest (THz)", "lowest", "verdict"], rows,
+                 f"{spectra[0].relaxed.formula}, {source.label}, supercell {spectra[0].supercell}")
+    emit(values, json, f"{text}\nfigures in {target}/")
+
+
+def register(app: typer.Typer) -> None:
+    app.command("phonons")(phonons)
