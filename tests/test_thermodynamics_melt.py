@@ -68,7 +68,8 @@ def test_a_rotated_crystal_keeps_its_bragg_peak():
 
 
 def test_framework_of_hydrogen_is_molecular_centres_across_the_boundary():
-    atoms = Atoms("H4", positions=[[0.1, 1, 1], [4.7, 1, 1], [2.0, 3.0, 3.0], [2.7, 3.0, 3.0]], cell=[5.0] * 3, pbc=True)
+    places = [[0.1, 1, 1], [4.7, 1, 1], [2.0, 3.0, 3.0], [2.7, 3.0, 3.0]]
+    atoms = Atoms("H4", positions=places, cell=[5.0] * 3, pbc=True)
     sites = framework(atoms.numbers, atoms.positions, atoms.cell[:])
     assert np.sort(np.mod(sites[:, 0], 5.0)) == pytest.approx([2.35, 4.9])
     assert len(framework(np.array([20, 1, 1]), np.zeros((3, 3)), np.eye(3))) == 1
@@ -158,8 +159,8 @@ def test_two_phases_keep_composition_and_stretch_one_half():
 
 
 @pytest.mark.parametrize("formula, pressure, phase", [
-    ("CaH2", 5.0, "MH2-Pnma"), ("CaH2", 40.0, "MH2-P6_3/mmc"), ("CaH4", 40.0, "MH4-I4/mmm"), ("H2", 40.0, "H2-P6_3/mmc"),
-    ("CaH5.75", 150.0, "MH5.75-Pm-3n")])
+    ("CaH2", 5.0, "MH2-Pnma"), ("CaH2", 40.0, "MH2-P6_3/mmc"), ("CaH4", 40.0, "MH4-I4/mmm"),
+    ("H2", 40.0, "H2-P6_3/mmc"), ("CaH5.75", 150.0, "MH5.75-Pm-3n")])
 def test_crystals_in_rectangular_cells_keep_density_and_composition(formula, pressure, phase):
     crystal = starting_crystal(MeltSettings(formula=formula, pressure="40 GPa"), pressure)
     primitive = prototypes.build(phase, "Ca", pressure)
@@ -201,7 +202,7 @@ def test_lines_return_to_what_made_them_with_honest_errors(form, truth, pressure
     again = MeltingLine.from_summary(json.loads(json.dumps(line.summary())))
     assert again.temperature_K(30.0) == pytest.approx(float(line.temperature_K(30.0)))
     assert line.slope_K_per_GPa(20.0) == pytest.approx(
-        float((line.temperature_K(20.5) - line.temperature_K(19.5))), rel=0.01)
+        float(line.temperature_K(20.5) - line.temperature_K(19.5)), rel=0.01)
 
 
 def test_lines_refuse_what_cannot_be_fitted_and_do_not_extrapolate_far():

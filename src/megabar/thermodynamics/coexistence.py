@@ -42,13 +42,16 @@ FRICTION_STEPS, BAROSTAT_STEPS = 400, 1500
 """Times of friction and barostat in steps: 0.2 and 0.75 ps at 0.5 fs."""
 LIQUID_ORDER = 0.55
 """Local order between that of crystals near melting (0.7-0.9) and of melts (0.25-0.4), before a run has its own."""
-MELTED_DISPLACEMENT = 0.3
-"""A framework has melted when its sites have moved farther, root mean square, than this share of their spacing:
-crystals melt at a Lindemann ratio of 0.10-0.15, so twice that is flow and not vibration."""
-SEGMENT_RATIO = 1.5
+MELTED_DISPLACEMENT = 0.2
+"""A framework has melted when it has flowed farther over a segment, root mean square, than this share of the spacing
+of its sites; vibration and rotation are not counted."""
+SEGMENT_RATIO = 1.15
+"""Rise of temperature over one heating segment, after which it is asked whether the crystal still stands: much hotter
+than its melting point a melt leaves the domain of its potential."""
 BEFORE_MELTING = 0.95
 """Share of the temperature at which it melts up to which a heated crystal is taken as whole in fits."""
 FRAMES = 80
+"""Frames of each run; a heating segment has half as many."""
 
 
 def pair_style(pair: Mapping[str, Any]) -> PairStyle:
@@ -90,12 +93,12 @@ def moves(start_K: float, end_K: float, pressure_GPa: float, seed: int, timestep
 
 
 def _stage(inputs: Mapping[str, Any], atoms: Atoms, ensemble: Sequence[str], time_ps: float, hottest_K: float,
-           **more: Any) -> Stage:
+           frames: int = FRAMES, **more: Any) -> Stage:
     dt = float(inputs["timestep_fs"])
-    steps = max(FRAMES, round(time_ps * 1e3 / dt))
+    steps = _steps(inputs, time_ps)
     return Stage(atoms=atoms, pair=pair_style(inputs["pair"]), ensemble=ensemble, steps=steps, timestep_fs=dt,
                  guards=Guards(temperature_max_K=5.0 * hottest_K, volume_change=0.7),
-                 dump_every=max(1, steps // FRAMES), thermo_every=max(1, steps // (4 * FRAMES)),
+                 dump_every=max(1, steps // frames), thermo_every=max(1, steps // (4 * frames)),
                  checkpoint_every=max(1000, steps // 4), **more)
 
 
@@ -134,14 +137,14 @@ def heat(inputs: dict[str, Any], folder: Path) -> dict[str, Any]:
                            "raise --limit or look at its trajectory in the folder of the task")
         end = low if number == 0 else start * SEGMENT_RATIO
         steps = _steps(inputs, float(inputs["segment_ps"]))
-        result = run_stage(_stage(inputs, current, moves(start, end, pressure, seed + number, dt, steps, "each",
-                                                         drag=number == 0),
-                                  float(inputs["segment_ps"]), end, prepare=prepare), folder / f"heat-{number}")
+        ensemble = moves(start, end, pressure, seed + number, dt, steps, "each", drag=number == 0)
+        result = run_stage(_stage(inputs, current, ensemble, float(inputs["segment_ps"]), end, FRAMES // 2,
+                                  prepare=prepare), folder / f"heat-{number}")
         frames = list(read_trajectory(result.trajectory))
         if number > 0:
             _read_ramp(rows, result, frames, lattice, edges0, start, end, pressure)
-            flows += _flows(frames, start, end)
-            if _has_melted(rows["order"][-max(4, FRAMES // 4):], flows[-1], len(_sites(frames[-1])), result):
+            flows.append(_flow(frames, start, end))
+            if _has_melted(rows["order"][-(len(frames) // 4):], flows[-1], len(_sites(frames[-1])), result):
                 end_state = result
         prepare, current = [], result.atoms
         start, number = end, number + 1
@@ -157,10 +160,10 @@ def heat(inputs: dict[str, Any], folder: Path) -> dict[str, Any]:
     fits = {name: np.polyfit(kelvin[solid], table[name][solid], 2).tolist()
             for name in ("ex", "ey", "ez", "enthalpy_eV", "volume_A3")}
     scatter = {name: _scatter(kelvin[solid], table[name][solid]) for name in ("enthalpy_eV", "volume_A3")}
+    superionic = [f["temperature_K"] for f in flows if f["superionic"]]
     liquid = slice(min(melted_at + 3, len(table["order"]) - 3), None)
     hot = end_state.atoms.copy()
     hot.wrap()
-    superionic = [f["temperature_K"] for f in flows if f["superionic"]]
     return {"melted_at_K": float(kelvin[melted_at]), "end_K": start, "fits": fits,
             "scatter": scatter,
             "threshold": threshold, "liquid_volume_A3": float(table["volume_A3"][liquid].mean()),
@@ -177,7 +180,7 @@ def _read_ramp(rows: dict[str, list[float]], result: StageResult, frames: Sequen
     thermo, total = result.thermo, frames[-1].time_ps
     enthalpy = enthalpy_eV(thermo, pressure)
     for frame in frames[1:]:
-        near = np.abs(thermo["time_ps"] - frame.time_ps) <= 0.5 * total / FRAMES
+        near = np.abs(thermo["time_ps"] - frame.time_ps) <= 0.5 * total / max(1, len(frames) - 1)
         target = start + (end - start) * frame.time_ps / total
         sites = _sites(frame)
         rows["target_K"].append(target)
@@ -211,26 +214,19 @@ def _share_axes(table: dict[str, np.ndarray], alike: Sequence[int]) -> None:
             table[name] = mean
 
 
-def _flows(frames: Sequence[Frame], start: float, end: float, windows: int = 4) -> list[dict[str, Any]]:
-    """Diffusion over each quarter of a segment."""
-    result = []
-    for k, part in enumerate(np.array_split(np.arange(len(frames)), windows)):
-        chosen = [frames[i] for i in part]
-        found = diffusion(chosen)
-        assert chosen[0].unwrapped_A is not None and chosen[-1].unwrapped_A is not None
-        moved = chosen[-1].unwrapped_A - chosen[0].unwrapped_A
-        carrier = chosen[0].numbers != 1 if (chosen[0].numbers != 1).any() else np.ones(len(moved), dtype=bool)
-        moved = moved[carrier] - moved[carrier].mean(axis=0)
-        result.append({"temperature_K": start + (end - start) * (k + 0.5) / windows,
-                       "framework_A2_per_ps": found.framework_A2_per_ps, "hydrogen_A2_per_ps": found.hydrogen_A2_per_ps,
-                       "superionic": found.superionic, "framework_rms_A": float(np.sqrt((moved**2).sum(1).mean()))})
-    return result
+def _flow(frames: Sequence[Frame], start: float, end: float) -> dict[str, Any]:
+    """Diffusion over a segment, and how far it takes the framework in that time."""
+    found = diffusion(frames)
+    flowed = 6.0 * max(found.framework_A2_per_ps, 0.0) * frames[-1].time_ps
+    return {"temperature_K": 0.5 * (start + end), "framework_A2_per_ps": found.framework_A2_per_ps,
+            "hydrogen_A2_per_ps": found.hydrogen_A2_per_ps, "superionic": found.superionic,
+            "flowed_A": float(np.sqrt(flowed))}
 
 
 def _has_melted(order: Sequence[float], flow: Mapping[str, Any], sites: int, result: StageResult) -> bool:
     """Low order over the last quarter, and a framework that flows: otherwise it has only changed its lattice."""
     spacing = (result.atoms.get_volume() / sites) ** (1.0 / 3.0)
-    return float(np.mean(order)) < LIQUID_ORDER and flow["framework_rms_A"] > MELTED_DISPLACEMENT * spacing
+    return float(np.mean(order)) < LIQUID_ORDER and flow["flowed_A"] > MELTED_DISPLACEMENT * spacing
 
 
 def _melting_index(order: np.ndarray) -> tuple[int, float]:
@@ -295,16 +291,24 @@ def coexist(inputs: dict[str, Any], folder: Path) -> dict[str, Any]:
     edges = np.diag(crystal.cell[:]) * [np.polyval(inputs["fits"][k], target) for k in ("ex", "ey", "ez")]
     start, lower = two_phases(crystal, edges, float(inputs["stretch"]))
     groups = {"cold": np.flatnonzero(lower), "hot": np.flatnonzero(~lower)}
-    friction = FRICTION_STEPS * dt * 1e-3 / 2.0
-    melting = ["fix move all nve", *protocols.held("cold"), "fix drift all momentum 200 linear 1 1 1 rescale"]
-    for k, (group, kelvin) in enumerate((("cold", target), ("hot", hot))):
-        melting.append(f"fix friction_{group} {group} langevin {kelvin:.10g} {kelvin:.10g} {friction:.6g} "
-                       f"{1 + (seed * 104_729 + 11 * k) % 900_000_000}")
-    melted = run_stage(_stage(inputs, start, melting, float(inputs["melt_ps"]), hot, groups=groups,
+    melt_ps = float(inputs["melt_ps"])
+
+    def held(kelvin: float, salt: int) -> list[str]:
+        """The lower half on springs at the target, the upper one at `kelvin`."""
+        lines = ["fix move all nve", *protocols.held("cold"), "fix drift all momentum 200 linear 1 1 1 rescale"]
+        for k, (group, at) in enumerate((("cold", target), ("hot", kelvin))):
+            lines.append(f"fix friction_{group} {group} langevin {at:.10g} {at:.10g} "
+                         f"{FRICTION_STEPS * dt * 0.25e-3:.6g} {1 + (seed * 104_729 + salt + k) % 900_000_000}")
+        return lines
+
+    melted = run_stage(_stage(inputs, start, held(hot, 11), melt_ps, hot, groups=groups,
                               prepare=protocols.velocities(target, seed)), folder / "melt")
-    settle_ps = float(inputs["melt_ps"])
-    settled = run_stage(_stage(inputs, melted.atoms, moves(target, target, pressure, seed + 1, dt, 1, "normal", True),
-                               settle_ps, hot), folder / "settle")
+    # The melt is brought to temperature while the crystal is still held: let go at once, its heat melts the crystal
+    # (seen in hydrogen at 40 GPa).
+    quenched = run_stage(_stage(inputs, melted.atoms, held(target, 31), 0.5 * melt_ps, hot, groups=groups),
+                         folder / "quench")
+    settled = run_stage(_stage(inputs, quenched.atoms, moves(target, target, pressure, seed + 1, dt, 1, "normal", True),
+                               0.5 * melt_ps, hot), folder / "settle")
     current, frames, thermos = settled.atoms, [], []
     shares: list[float] = []
     verdict = Growth("undecided", 0.0, math.inf, 0.5, 0.5)

@@ -29,7 +29,7 @@ from megabar.units import EV_PER_A3_IN_GPA, parse_pressures_GPa, parse_temperatu
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-VERSION = "1"
+VERSION = "3"
 CITATIONS = (
     "coexistence: Morris and Song, J. Chem. Phys. 116, 9352 (2002), 10.1063/1.1474581",
     "hysteresis: Luo et al., Phys. Rev. B 68, 134206 (2003), 10.1103/PhysRevB.68.134206",
@@ -254,7 +254,7 @@ class MeltCampaign:
         stretch = heated["liquid_volume_A3"] / heated["solid_volume_A3"]
         return Task("megabar.thermodynamics.coexistence:coexist", VERSION, {
             **self._base(pressure), "crystal": cell_record(cell), "temperature_K": temperature,
-            "hot_K": round(1.5 * heated["melted_at_K"], 1), "fits": {k: heated["fits"][k] for k in ("ex", "ey", "ez")},
+            "hot_K": round(1.2 * heated["melted_at_K"], 1), "fits": {k: heated["fits"][k] for k in ("ex", "ey", "ez")},
             "stretch": round(min(max(stretch, 0.97), 1.5), 4), "threshold": round(heated["threshold"], 4),
             "melt_ps": self.times_ps["melt_time"], "time_ps": self.times_ps["time"],
             "extensions": self.settings.extensions if thermostat else 0, "thermostat": thermostat})
@@ -277,7 +277,7 @@ class MeltCampaign:
         for pressure in self.pressures_GPa:
             task = self.heat_task(pressure)
             n = len(task.inputs["crystal"]["numbers"])
-            segments = 2 + math.ceil(math.log(2500.0 / self.start_K) / math.log(1.5))
+            segments = 2 + math.ceil(math.log(2500.0 / self.start_K) / math.log(1.15))
             work = 2.0 * n * segments * self.times_ps["segment"]
             runs = [2 * len(bulk_cell(self.crystals[pressure].unit, a // 2)) for a in self.settings.atoms]
             each = self.times_ps["time"] + 2.0 * self.times_ps["melt_time"]

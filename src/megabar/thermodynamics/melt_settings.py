@@ -29,7 +29,7 @@ class MeltSettings(Settings):
     atoms: tuple[int, ...] = Field((600,), description="Atoms of the two-phase cell; several for the size dependence.")
     time: str = Field("8 ps", description="Length of each two-phase run; an undecided one goes on.")
     extensions: int = Field(1, ge=0, le=10, description="How often an undecided run goes on for as long again.")
-    segment: str = Field("3 ps", description="Length of each heating segment, over which T rises by half.")
+    segment: str = Field("1 ps", description="Length of each heating segment, over which T rises by 15 per cent.")
     melt_time: str = Field("1 ps", description="Length of melting one half, and of settling after it.")
     start: str = Field("300 K", description="Temperature at which heating starts.")
     limit: str = Field("8000 K", description="Heating ends here with an error when nothing has melted.")

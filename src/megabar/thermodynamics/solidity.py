@@ -178,6 +178,8 @@ def growth(time_ps: np.ndarray, solid_share: np.ndarray, blocks: int = 6) -> Gro
     parts = np.array_split(np.arange(stop), min(blocks, stop))
     t = np.array([time[p].mean() for p in parts])
     x = np.array([share[p].mean() for p in parts])
+    if start < GONE or start > 1.0 - GONE:  # one phase has won before the run began
+        return Growth("melted" if start < GONE else "grew", 0.0, float("inf"), start, end)
     if len(t) < 3:
         return Growth("undecided", 0.0, float("inf"), start, end)
     slope, intercept = np.polyfit(t, x, 1)
