@@ -144,7 +144,9 @@ def heat(inputs: dict[str, Any], folder: Path) -> dict[str, Any]:
         if number > 0:
             _read_ramp(rows, result, frames, lattice, edges0, start, end, pressure)
             flows.append(_flow(frames, start, end))
-            if _has_melted(rows["order"][-(len(frames) // 4):], flows[-1], len(_sites(frames[-1])), result):
+            quarter = slice(-(len(frames) // 4), None)
+            crystalline = np.mean(rows["bragg"][quarter]) > BRAGG_SOLID
+            if not crystalline and _has_melted(rows["order"][quarter], flows[-1], len(_sites(frames[-1])), result):
                 end_state = result
         prepare, current = [], result.atoms
         start, number = end, number + 1

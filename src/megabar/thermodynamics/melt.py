@@ -29,7 +29,7 @@ from megabar.units import EV_PER_A3_IN_GPA, parse_pressures_GPa, parse_temperatu
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-VERSION = "3"
+VERSION = "4"
 CITATIONS = (
     "coexistence: Morris and Song, J. Chem. Phys. 116, 9352 (2002), 10.1063/1.1474581",
     "hysteresis: Luo et al., Phys. Rev. B 68, 134206 (2003), 10.1103/PhysRevB.68.134206",
