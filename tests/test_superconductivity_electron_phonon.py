@@ -96,6 +96,17 @@ def test_state_of_pw_x_and_the_sign_of_its_pressure():
     assert state.weights.sum() == pytest.approx(2.0) or state.weights.sum() == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize(("line", "seconds"), [
+    ("     PHONON       :      3.49s CPU      8.79s WALL", 3.49),
+    ("     PHONON       :   1m 2.30s CPU   4m16.10s WALL", 62.3),
+    ("     PHONON       :   2h15m CPU   8h 3m WALL", 8100.0),
+    ("     nothing", 0.0),
+])
+def test_processor_time_of_a_program(tmp_path, line, seconds):
+    (tmp_path / "ph.out").write_text(f"     h_psi        :     1.00s CPU      2.00s WALL (     231 calls)\n\n{line}\n")
+    assert qe_read.cpu_seconds(tmp_path / "ph.out") == pytest.approx(seconds)
+
+
 # Masses
 
 def random_crystal(seed=3, atoms=3):

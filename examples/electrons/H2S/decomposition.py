@@ -1,6 +1,6 @@
 """3 H2S -> 2 H3S + S under pressure, static PBE by Quantum ESPRESSO.
 
-    python decomposition.py --out H2S --pressure 100,150,200 [--only S]
+    python decomposition.py --out H2S --pressure 200,150,100 [--only S]
 
 Type it again and it goes on. `--only` computes the phases of one formula. Where the cells come from:
 
@@ -50,7 +50,7 @@ def cells() -> dict[str, tuple[str, Atoms]]:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path, default=Path("H2S"))
-    parser.add_argument("--pressure", default="100,150,200 GPa")
+    parser.add_argument("--pressure", default="200,150,100 GPa")
     parser.add_argument("--only", help="S, H3S or H2S")
     given = parser.parse_args()
     phases = {name: pair for name, pair in cells().items() if given.only in (None, pair[0])}

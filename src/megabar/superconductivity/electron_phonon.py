@@ -25,15 +25,15 @@ from megabar.superconductivity.formulas import Moments, allen_dynes_tc_K, check_
 from megabar.superconductivity.qe_coupling import lowest_omega_K, mesh_spectrum, star_modes
 from megabar.superconductivity.qe_input import LAUNCHER, check_available, check_elements, standard_primitive
 from megabar.superconductivity.qe_interpolation import FineModes, Interpolation
-from megabar.superconductivity.qe_read import alat_A, read_coupling, read_dynamical
+from megabar.superconductivity.qe_read import alat_A, cpu_seconds, read_coupling, read_dynamical
 from megabar.superconductivity.qe_result import ElectronPhonon, Row
 from megabar.superconductivity.qe_settings import ElectronPhononSettings
 from megabar.superconductivity.qe_tasks import cell_inputs, cell_of, task
 from megabar.superconductivity.spectrum import KELVIN_PER, Spectrum, checked
 from megabar.superconductivity.tc import tc_from_spectrum
 
-HEAVY = {"H": 2.01410177812, "Li": 7.0160034366}
-"""Masses in u of the isotopes put in for a heavy run: D and 7Li (AME2020, doi:10.1088/1674-1137/abddaf)."""
+HEAVY = {"H": 2.01410177812}
+"""Mass in u of the isotope put in for a heavy run, deuterium (AME2020, doi:10.1088/1674-1137/abddaf)."""
 IMAGINARY_K = 45.0
 """Imaginary modes at the q-points themselves below this (31 1/cm) are noise of the sums; above it the crystal moves."""
 CITATIONS = (
@@ -117,7 +117,7 @@ def compute(atoms: Atoms, pressure_GPa: float | None, settings: ElectronPhononSe
     for outcome in run_tasks(tasks, store, jobs, retry_failed=True):
         if outcome.result is None:
             raise RunError(f"q-point {outcome.task.inputs['number']}: {outcome.reason}; the same command tries again")
-        seconds += outcome.wall_time_s
+        seconds += cpu_seconds(store.folder(outcome.task) / "ph.out")
         report(f"q-point {outcome.task.inputs['number']} of {count}: {outcome.status}, {outcome.wall_time_s:.0f} s")
     folders = [store.folder(one) for one in tasks]
     return analyse(small, folders, settings, base, electrons, seconds)

@@ -25,8 +25,8 @@ from megabar.units import EV_PER_A3_IN_GPA
 
 CODE_VERSION = "1"
 COARSE_CUTOFF_RY, FINE_CUTOFF_RY = 60.0, 80.0
-COARSE_SPACING_PER_A, FINE_SPACING_PER_A = 0.50, 0.30
-SMEARING_RY = 0.01
+COARSE_SPACING_PER_A, FINE_SPACING_PER_A = 0.60, 0.40
+SMEARING_RY = 0.02
 
 
 def mesh(atoms: Atoms, spacing_per_A: float) -> list[int]:
@@ -103,18 +103,22 @@ class Enthalpies:
 
 def reaction_enthalpies(reaction: str, counts: Mapping[str, int], phases: Mapping[str, tuple[str, Atoms]],
                         pressures_GPa: Sequence[float], store: Store, report: Any = print) -> Enthalpies:
-    """`counts[formula]` negative for what is used up; `phases[name]` = (formula, cell). RunError names what failed."""
-    values: dict[str, list[dict[str, Any]]] = {name: [] for name in phases}
-    for name, (_, atoms) in phases.items():
-        start = atoms
-        for pressure in sorted(pressures_GPa):
-            outcome = next(iter(run_tasks([phase_task(start, pressure)], store, retry_failed=True)))
+    """`counts[formula]` negative for what is used up; `phases[name]` = (formula, cell). RunError names what failed.
+
+    Pressures are done in the order given, each phase from where it was at the one before; the result is sorted."""
+    at: dict[tuple[str, float], dict[str, Any]] = {}
+    cells = {name: atoms for name, (_, atoms) in phases.items()}
+    for pressure in pressures_GPa:
+        for name in phases:
+            outcome = next(iter(run_tasks([phase_task(cells[name], pressure)], store, retry_failed=True)))
             if outcome.result is None:
                 raise RunError(f"{name} at {pressure:g} GPa: {outcome.reason}")
-            values[name].append(outcome.result)
-            start = qe_tasks.cell_of(outcome.result)
+            at[name, pressure] = outcome.result
+            # The next pressure starts from here.
+            cells[name] = qe_tasks.cell_of(outcome.result)
             report(f"{name} {pressure:g} GPa: {outcome.result['enthalpy_eV_per_formula']:.4f} eV, "
                    f"{outcome.result['volume_A3_per_formula']:.3f} A3, {outcome.result['space_group']}")
+    values = {name: [at[name, pressure] for pressure in sorted(pressures_GPa)] for name in phases}
     table = {name: tuple(float(v["enthalpy_eV_per_formula"]) for v in rows) for name, rows in values.items()}
 
     def lowest(formula: str, i: int) -> str:

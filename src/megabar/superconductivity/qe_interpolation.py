@@ -189,8 +189,8 @@ class FineModes:
         """alpha2F on an even grid of frequencies in K, from zero to above the highest mode: (points,), (points,).
 
         Each mode's lambda is spread over a triangle of `SPREAD` of the highest frequency, which, unlike a Gaussian,
-        puts nothing at zero frequency; what would go below the first step stays on it. lambda is kept. Modes whose coupling
-        the interpolation makes negative, which no sum of squares is, only diminish their neighbours.
+        puts nothing at zero frequency; what would go below the first step stays on it. lambda is kept. Modes whose
+        coupling the interpolation makes negative, which no sum of squares is, only diminish their neighbours.
         """
         peaks = self.spectrum(broadening)
         top = peaks.omega_K[-1]

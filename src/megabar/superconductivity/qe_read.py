@@ -163,21 +163,18 @@ def read_printed_coupling(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return np.array(squares), np.array([float(x) for x in found]).reshape(broadenings, modes)
 
 
-def read_frequencies(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """q (n, 3) and frequencies (n, modes) in 1/cm (imaginary ones negative) of matdyn.x's flfrq file."""
-    text = path.read_text(encoding="utf-8")
-    head = re.search(r"nbnd=\s*(\d+),\s*nks=\s*(\d+)", text)
-    if head is None:
-        raise RunError(f"{path}: not a frequency file of matdyn.x; run its task again")
-    modes, count = int(head.group(1)), int(head.group(2))
-    # Fields are ten wide and may touch.
-    body = text[text.index("/") + 1:].replace("\n", " \n")
-    numbers = np.array([float(x) for x in re.findall(r"-?\d+\.\d+", body)])
-    table = numbers.reshape(count, 3 + modes)
-    return table[:, :3], table[:, 3:]
-
-
 def read_electron_dos(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Energies in eV and the density of states of both spins (1/eV per cell) of dos.x."""
     rows = np.loadtxt(path, comments="#")
     return rows[:, 0], rows[:, 1]
+
+
+def cpu_seconds(output: Path) -> float:
+    """Processor time that a program of Quantum ESPRESSO states at the end of its output ("PHONON : 1m 2.30s CPU"); 0.0
+    when it does not. The wall-clock time of a shared machine says nothing about cost."""
+    found = re.findall(r"^\s+[A-Z]+\s+:\s+(?:(\d+)d)?\s*(?:(\d+)h)?\s*(?:(\d+)m)?\s*(?:([\d.]+)s)?\s+CPU",
+                       output.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+    if not found:
+        return 0.0
+    days, hours, minutes, seconds = (float(x or 0.0) for x in found[-1])
+    return 86400.0 * days + 3600.0 * hours + 60.0 * minutes + seconds

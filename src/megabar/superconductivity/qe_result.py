@@ -133,9 +133,8 @@ class ElectronPhonon:
         self.tc.curve.plot(ax)
         if self.heavy is not None:
             heavy = self.heavy[0]
-            names = {"H": "D", "Li": "7Li"}
             ax.plot(heavy.omega_K / KELVIN_PER["meV"], heavy.alpha2f, color="#238b45", lw=1.0,
-                    label="with " + ", ".join(names[s] for s in self.heavy[2]))
+                    label="with deuterium")
             ax.legend(frameon=False, fontsize=8, loc="upper left")
         row = self.rows[self.chosen]
         where = "" if self.pressure_GPa is None else f", {self.pressure_GPa:.0f} GPa"
