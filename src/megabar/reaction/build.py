@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -86,6 +87,7 @@ def choose_phase(metal: str, h_per_metal: float, pressure_GPa: float, phase: str
                           f"slabs can be cut from {', '.join(sorted(FACES))}"))
 
 
+@lru_cache(maxsize=256)  # a series asks the same for every seed
 def choose_layout(metal: str, phase: str, face: str | None, pressure_GPa: float, n_atoms: int,
                   h2_per_metal: float, slab_cells: int | None = None) -> Layout:
     """The slab and H2 that come nearest to `h2_per_metal` and to a square, thick slab, with `n_atoms` or one more.

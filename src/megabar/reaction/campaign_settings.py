@@ -5,6 +5,7 @@ A series is blocks of runs. Any setting of `react` may be a list; a block stands
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
@@ -24,7 +25,8 @@ class SeriesSettings(Settings):
 
     name: str = Field("series", description="Name of the series; its default folder is called after it.")
     defaults: dict[str, Any] = Field(default_factory=dict, description="Settings that all blocks share.")
-    blocks: list[dict[str, Any]] = Field(min_length=1, description="Runs: a name, and settings of react, also lists.")
+    blocks: list[dict[str, Any]] = Field(default_factory=list,
+                                         description="Runs: a name, and settings of react, also lists.")
 
     @field_validator("name")
     @classmethod
@@ -41,12 +43,20 @@ def read_series(path: str | Path, **line: Any) -> tuple[str, list[tuple[str, Rea
     file and the block.
     """
     series = load_settings(SeriesSettings, path)
+    if not series.blocks:
+        raise InputError(f"{path}: blocks: no runs; write one or more, like '- {{name: reaction, seed: [0, 1, 2]}}'")
     given = {key: value for key, value in line.items() if value is not None}
     runs: dict[ReactSettings, str] = {}
     for number, block in enumerate(series.blocks):
         name = str(block.get("name", f"block {number}"))
         values: Mapping[str, Any] = {**series.defaults, **block, **given}
-        lists = {key: value if isinstance(value, list) else [value] for key, value in values.items() if key != "name"}
+        lists = {key: [_word(key, v) for v in (value if isinstance(value, list) else [value])]
+                 for key, value in values.items() if key != "name"}
+        for key in lists:
+            if key not in ReactSettings.model_fields:
+                near = difflib.get_close_matches(key, ReactSettings.model_fields, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(ReactSettings.model_fields)}"
+                raise InputError(f"{path}, {name}: unknown key {key!r}; {hint}")
         empty = [key for key, value in lists.items() if not value]
         if empty:
             raise InputError(f"{path}, {name}: {empty[0]} is an empty list; give one value or more")
@@ -61,3 +71,10 @@ def read_series(path: str | Path, **line: Any) -> tuple[str, list[tuple[str, Rea
             if len(runs) > MOST_RUNS:
                 raise InputError(f"{path}: more than {MOST_RUNS} runs; shorten its lists")
     return series.name, [(name, settings) for settings, name in runs.items()]
+
+
+def _word(key: str, value: Any) -> Any:
+    """A number that YAML made of what is text here, like the face 110, as text again."""
+    field = ReactSettings.model_fields.get(key)
+    wants_text = field is not None and field.annotation in (str, str | None)
+    return str(value) if wants_text and isinstance(value, (int, float)) and not isinstance(value, bool) else value
