@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from ase import Atoms
 from scipy.interpolate import CubicSpline, PchipInterpolator
 from scipy.optimize import curve_fit
 
 from megabar.thermodynamics.reactions import Formula
+from megabar.thermodynamics.relax import Relaxed
 from megabar.units import EV_PER_A3_IN_GPA
 
-TOLERANCE_EV_PER_ATOM = 2e-3
+TOLERANCE_EV_PER_ATOM = 3e-3
 """Largest |H(b) - H(a) - integral of V dP| called consistent, beyond three times the error of the quadrature."""
 COARSE = 0.85
 """A step in which the volume falls below this share of itself cannot be integrated from its ends: H2 from 0 to 10 GPa
@@ -28,7 +28,8 @@ class DerivativeCheck:
 
     `deviation_eV_per_atom` is |Delta H - integral V dP| of the worst step that is fine enough to integrate (None
     without one), `quadrature_eV_per_atom` what the integral itself is uncertain by there, `worst_GPa` where it starts.
-    `within_bounds`: every step obeys V(b) dP <= Delta H <= V(a) dP, exact for a phase whose volume falls with pressure.
+    `within_bounds`: every step obeys V(b) dP <= Delta H <= V(a) dP, exact for a phase whose volume falls with pressure;
+    `bounds_GPa` is where the first step starts that does not.
     `steps` counts the steps, `coarse` those in which the volume falls by too much to integrate: bounds only.
     """
 
@@ -39,6 +40,7 @@ class DerivativeCheck:
     quadrature_eV_per_atom: float | None
     worst_GPa: float | None
     within_bounds: bool
+    bounds_GPa: float | None = None
 
     @property
     def passed(self) -> bool:
@@ -53,7 +55,17 @@ class DerivativeCheck:
 
         return {"curve": self.curve, "steps": self.steps, "coarse_steps": self.coarse, "passed": self.passed,
                 "within_bounds": self.within_bounds, "deviation_meV_per_atom": milli(self.deviation_eV_per_atom),
-                "quadrature_meV_per_atom": milli(self.quadrature_eV_per_atom), "worst_GPa": self.worst_GPa}
+                "quadrature_meV_per_atom": milli(self.quadrature_eV_per_atom), "worst_GPa": self.worst_GPa,
+                "bounds_broken_from_GPa": self.bounds_GPa}
+
+    def text(self) -> str:
+        """What is wrong, or "dH/dP = V holds"."""
+        if self.passed:
+            return "dH/dP = V holds"
+        if not self.within_bounds:
+            return f"dH/dP = V fails in the step from {self.bounds_GPa:g} GPa: another valley, not the same phase"
+        return (f"dH/dP = V is off by {1e3 * (self.deviation_eV_per_atom or 0.0):.1f} meV/atom in the step from "
+                f"{self.worst_GPa:g} GPa")
 
 
 @dataclass(frozen=True)
@@ -65,8 +77,8 @@ class PhaseCurve:
         pressure_GPa, enthalpy_eV, volume_A3: (n,), the enthalpy at exactly that pressure.
         space_groups: (n,), after relaxation; "" where it failed. notes: (n,), what was seen (or why it failed).
         transformed: (n,), True where the relaxation changed the space group.
-        cells: (n,), the relaxed cells, None where it failed.
-        zero_point_eV: (n,) per atom, NaN where not computed.
+        relaxed: (n,), the relaxed crystals, None where it failed.
+        vibrational_eV: (n,) zero-point energy or harmonic free energy per atom, NaN where not computed.
     """
 
     name: str
@@ -78,8 +90,8 @@ class PhaseCurve:
     space_groups: tuple[str, ...]
     notes: tuple[str, ...]
     transformed: tuple[bool, ...]
-    cells: tuple[Atoms | None, ...]
-    zero_point_eV: np.ndarray
+    relaxed: tuple[Relaxed | None, ...]
+    vibrational_eV: np.ndarray
 
     def check(self) -> DerivativeCheck:
         """On the points at which the phase stayed what it is."""
@@ -114,11 +126,12 @@ def check_derivative(name: str, pressure_GPa: np.ndarray, enthalpy_eV: np.ndarra
         return DerivativeCheck(name, 0, 0, None, None, None, True)
     rise, step = np.diff(h), np.diff(p) / EV_PER_A3_IN_GPA
     slack = 1e-4  # eV per atom: what a relaxation to 0.01 GPa leaves
-    within = bool(np.all((rise >= v[1:] * step - slack) & (rise <= v[:-1] * step + slack)))
+    held = (rise >= v[1:] * step - slack) & (rise <= v[:-1] * step + slack)
+    within, broken = bool(held.all()), None if held.all() else float(p[int(np.argmin(held))])
     fine_enough = v[1:] > COARSE * v[:-1]
     coarse = int((~fine_enough).sum())
     if len(p) < 4 or not fine_enough.any():
-        return DerivativeCheck(name, len(step), coarse, None, None, None, within)
+        return DerivativeCheck(name, len(step), coarse, None, None, None, within, broken)
     shape = _murnaghan_shape(p, v)
     left = np.log(v) - shape(p)
     # Two interpolants that agree where the curve is sampled well enough; their difference is the quadrature's error.
@@ -133,7 +146,7 @@ def check_derivative(name: str, pressure_GPa: np.ndarray, enthalpy_eV: np.ndarra
     deviation, quadrature = np.abs(rise - integrals[0]), np.abs(integrals[0] - integrals[1])
     worst = int(np.where(fine_enough, deviation - quadrature, -np.inf).argmax())
     return DerivativeCheck(name, len(step), coarse, float(deviation[worst]), float(quadrature[worst]),
-                           float(p[worst]), within)
+                           float(p[worst]), within, broken)
 
 
 def _murnaghan_shape(p: np.ndarray, v: np.ndarray) -> Any:
@@ -158,10 +171,18 @@ def _murnaghan_shape(p: np.ndarray, v: np.ndarray) -> Any:
     return lambda x: form(x, *parameters)
 
 
-def lowest(curves: Sequence[PhaseCurve], zero_point: bool = False) -> np.ndarray:
-    """(n,) index of the curve with the lowest enthalpy (with its zero-point energy, if asked) at each pressure; -1
+def lowest(curves: Sequence[PhaseCurve], vibrational: bool = False) -> np.ndarray:
+    """(n,) index of the curve with the lowest enthalpy (with what its vibrations add, if asked) at each pressure; -1
     where none has a value. All curves are of one composition and on the same pressures."""
-    table = np.array([c.enthalpy_eV + (c.zero_point_eV if zero_point else 0.0) for c in curves])
+    table = np.array([c.enthalpy_eV + (c.vibrational_eV if vibrational else 0.0) for c in curves])
     filled = np.where(np.isfinite(table), table, np.inf)
     best = filled.argmin(axis=0)
     return np.where(np.isfinite(filled.min(axis=0)), best, -1)
+
+
+def contenders(curves: Sequence[PhaseCurve], within_eV: float = 0.05) -> np.ndarray:
+    """(curves, n) True where a phase is within `within_eV` per atom of the best, so that vibrations may make it so."""
+    table = np.array([c.enthalpy_eV for c in curves])
+    best = np.where(np.isfinite(table), table, np.inf).min(axis=0)
+    with np.errstate(invalid="ignore"):
+        return np.isfinite(table) & (table <= best + within_eV)

@@ -102,10 +102,7 @@ class ReactionEnthalpy:
         notes += [f"{c.name} at {p:g} GPa: {text}" for group in self.curves.values() for c in group
                   for p, text in zip(c.pressure_GPa, c.notes, strict=True) if text.startswith("failed")]
         notes += [note for state in self.hot for note in state.notes]
-        failed = [c.curve for c in self.checks if not c.passed]
-        if failed:
-            notes.append(f"dH/dP = V fails on {', '.join(failed)}: the phase changes along the way, or its energies "
-                         "and pressures disagree")
+        notes += [f"{c.curve}: {c.text()}" for c in self.checks if not c.passed]
         return tuple(notes)
 
     def to_dict(self) -> dict[str, Any]:
@@ -140,7 +137,7 @@ class ReactionEnthalpy:
             "pressure_GPa": [p for c in every for p in c.pressure_GPa],
             "enthalpy_eV_per_atom": [h for c in every for h in c.enthalpy_eV],
             "volume_A3_per_atom": [v for c in every for v in c.volume_A3],
-            "zero_point_eV_per_atom": [z for c in every for z in c.zero_point_eV],
+            "vibrational_eV_per_atom": [z for c in every for z in c.vibrational_eV],
             "space_group": [g for c in every for g in c.space_groups],
             "note": [t for c in every for t in c.notes]})
         if self.hot:
@@ -171,8 +168,8 @@ def reaction_enthalpy(reaction: Reaction, curves: Mapping[str, tuple[PhaseCurve,
         volume += per_formula * _pick(group, at, "volume_A3")
         best[term.formula.text] = tuple("" if k < 0 else group[k].labels[i] for i, k in enumerate(at))
         if zero_point:
-            at = lowest(group, zero_point=True)
-            total += per_formula * (_pick(group, at, "enthalpy_eV") + _pick(group, at, "zero_point_eV"))
+            at = lowest(group, vibrational=True)
+            total += per_formula * (_pick(group, at, "enthalpy_eV") + _pick(group, at, "vibrational_eV"))
     error, how = _error(reaction, source)
     return ReactionEnthalpy(reaction, source.label, pressures, curves, static, volume, total if zero_point else None,
                             best, error, how, tuple(hot))

@@ -14,12 +14,13 @@ from megabar.campaign.settings import Settings
 from megabar.campaign.tasks import Outcome, Store, Task
 from megabar.errors import InputError
 from megabar.potential import library as potentials
-from megabar.thermodynamics.curves import PhaseCurve, lowest
+from megabar.thermodynamics.curves import PhaseCurve, contenders
 from megabar.thermodynamics.engines import EnergySource, choose
 from megabar.thermodynamics.enthalpy import ReactionEnthalpy, reaction_enthalpy
 from megabar.thermodynamics.hot import default_state, hot_states, hot_task
 from megabar.thermodynamics.library import Phase, enthalpy_curves, phases_of
 from megabar.thermodynamics.reactions import Formula, Reaction, State, parse_reaction
+from megabar.thermodynamics.vibrations import with_vibrations
 from megabar.units import parse_pressures_GPa, parse_temperature_K, parse_time_ps
 
 Progress = Callable[[str, Outcome], None]
@@ -150,8 +151,8 @@ class EnthalpyPlan:
 
 
 def _by_enthalpy(group: Sequence[PhaseCurve], k: int) -> list[tuple[str, Atoms]]:
-    rows = [(c.enthalpy_eV[k], c.labels[k], c.cells[k]) for c in group if np.isfinite(c.enthalpy_eV[k])]
-    return [(label, cell) for _, label, cell in sorted(rows, key=lambda r: r[0]) if cell is not None]
+    rows = [(c.enthalpy_eV[k], c.labels[k], c.relaxed[k]) for c in group if np.isfinite(c.enthalpy_eV[k])]
+    return [(label, found.atoms) for _, label, found in sorted(rows, key=lambda r: r[0]) if found is not None]
 
 
 def run_enthalpy(plan: EnthalpyPlan, store: Store, progress: Progress | None = None,
@@ -172,22 +173,10 @@ def run_enthalpy(plan: EnthalpyPlan, store: Store, progress: Progress | None = N
         at += len(group)
     missing: list[str] = []
     if settings.zero_point:
-        from megabar.thermodynamics.zero_point import with_zero_point
-
-        curves = {name: with_zero_point(group, _needed(group), plan.source, store, told("phonons"))
+        curves = {name: with_vibrations(group, contenders(group), plan.source, store, 0.0, told("phonons"))
                   for name, group in curves.items()}
     hot: tuple[Any, ...] = ()
     if plan.temperature_K is not None:
         tasks, missing = plan.hot_tasks(curves)
         hot = hot_states(tasks, store, settings.jobs, told("md"))
     return reaction_enthalpy(plan.reaction, curves, plan.source, settings.zero_point, hot), missing
-
-
-def _needed(group: Sequence[PhaseCurve], within_eV: float = 0.05) -> np.ndarray:
-    """(phases, n) True where a phase is so low that zero-point motion might make it the best."""
-    table = np.array([c.enthalpy_eV for c in group])
-    best = np.array([np.nan if k < 0 else table[k, i] for i, k in enumerate(lowest(group))])
-    with np.errstate(invalid="ignore"):
-        return np.isfinite(table) & (table <= best + within_eV)
-
-

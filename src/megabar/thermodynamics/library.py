@@ -161,8 +161,5 @@ def _curve(phase: Phase, pressures_GPa: Sequence[float], row: Sequence[Outcome])
         tuple("" if r is None else r.space_group for r in results),
         tuple(f"failed: {o.reason}" if r is None else "; ".join(r.notes) for o, r in zip(row, results, strict=True)),
         tuple(r is not None and r.symmetry_changed for r in results),
-        tuple(None if r is None else _bare(r.atoms) for r in results), np.full(len(row), missing))
+        tuple(results), np.full(len(row), missing))
 
-
-def _bare(atoms: Atoms) -> Atoms:
-    return Atoms(atoms.numbers, cell=atoms.cell, positions=atoms.positions, pbc=True, info=dict(atoms.info))
