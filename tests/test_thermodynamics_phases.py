@@ -10,7 +10,7 @@ from megabar.cli.main import main
 from megabar.errors import InputError, RunError
 from megabar.thermodynamics.eos import EOSFit
 from megabar.thermodynamics.inputs import default_static_pressures_GPa
-from megabar.thermodynamics.phases import phase_diagram
+from megabar.thermodynamics.phases import phase_diagram, read_overlay
 from megabar.thermodynamics.quasiharmonic import Gibbs
 from megabar.units import EV_PER_A3_IN_GPA
 
@@ -137,10 +137,13 @@ def test_cli_from_saved_phases(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     einstein("soft", -5.0, 20.0, 60.0, 8.0).save("soft")
     einstein("stiff", -4.9, 17.5, 90.0, 12.0).save("stiff")
-    command = ["phases", "soft", "stiff", "--pressure", "0:20:2", "--temperature", "100:1500:200"]
+    (tmp_path / "seen.csv").write_text("# a source\npressure_GPa,temperature_K,series\n5,300,a\n6,900,a\n7,900,b\n")
+    assert [(o.name, len(o.pressure_GPa)) for o in read_overlay("seen.csv")] == [("a", 2), ("b", 1)]
+    command = ["phases", "soft", "stiff", "--pressure", "0:20:2", "--temperature", "100:1500:200",
+               "--overlay", "seen.csv"]
     assert main([*command, "--dry-run"]) == 0
     capsys.readouterr()
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["soft", "stiff"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["seen.csv", "soft", "stiff"]
     assert main([*command, "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["phases"] == ["soft", "stiff"] and len(result["boundaries"]) == 1
@@ -153,9 +156,10 @@ def test_cli_from_saved_phases(tmp_path, capsys, monkeypatch):
     (["soft", "stiff", "--pressure", "10 GPa"], "ranges"), (["soft", "other", "--pressure", "0:20:2"], "composition"),
     (["soft", "empty", "--pressure", "0:20:2"], "no such file"),
     (["soft", "CaH2-Pnma", "--pressure", "0:20:2"], "composition"),
+    (["soft", "stiff", "--pressure", "0:20:2", "--overlay", "torn.csv"], "not a table"),
     (["CaH2-Pnma", "CaH2-P6_3/mmc", "--pressure", "0:20:2"], "no source"),
     (["CaH2-Pnma", "CaH2-P6_3/mm", "--pressure", "0:20:2", "--potential", "Ca-H"], "did you mean"),
-    (["CaH2-Pnma", "CaH2-P6_3/mmc", "--pressure", "0:20:2", "--potential", "Ca-H", "--static", "0,5"], "three"),
+    (["CaH2-Pnma", "CaH2-P6_3/mmc", "--pressure", "0:20:2", "--potential", "Ca-H", "--static", "0,5"], "four"),
 ])
 def test_bad_input_is_one_line_and_writes_nothing(tmp_path, capsys, monkeypatch, arguments, word):
     monkeypatch.chdir(tmp_path)
@@ -163,6 +167,7 @@ def test_bad_input_is_one_line_and_writes_nothing(tmp_path, capsys, monkeypatch,
     einstein("stiff", -4.9, 17.5, 90.0, 12.0).save("stiff")
     einstein("other", -4.9, 17.5, 90.0, 12.0, formula="Y").save("other")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "torn.csv").write_text("pressure_GPa,temperature_K,series\n1,x,a\n")
     before = sorted(p.name for p in tmp_path.iterdir())
     assert main(["phases", *arguments]) == 2
     captured = capsys.readouterr()

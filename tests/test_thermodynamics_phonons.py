@@ -16,10 +16,11 @@ from megabar.errors import InputError, RunError
 from megabar.thermodynamics import phonons as room
 from megabar.thermodynamics.eos import EOSFit
 from megabar.thermodynamics.harmonic import PLANCK_EV_PER_THZ, harmonic
-from megabar.thermodynamics.inputs import parse_static_pressures_GPa, parse_supercell
+from megabar.thermodynamics.inputs import crystal, parse_static_pressures_GPa, parse_supercell
 from megabar.thermodynamics.phonons import phonon_series, phonons, standard_primitive, supercell_for
 from megabar.thermodynamics.quasiharmonic import Gibbs, gibbs_from, load_gibbs
 from megabar.thermodynamics.relax import relax
+from megabar.thermodynamics.series import same_phase
 from megabar.thermodynamics.stability import judge
 from megabar.units import BOLTZMANN_EV_PER_K, EV_PER_A3_IN_GPA
 
@@ -175,6 +176,12 @@ def test_supercells_are_long_enough_and_symmetric():
     assert len(set(counts)) == 1
     heights = 1 / np.linalg.norm(np.linalg.inv((primitive.cell[:].T * counts).T), axis=0)
     assert np.all(heights >= 12.0 - 1e-2) and np.all(heights < 12.0 + heights / counts)
+    # Tetragonal, body-centred: heights differ, and unequal repeats of the primitive vectors would break the symmetry.
+    centred = standard_primitive(crystal("CaH4-I4/mmm", 40.0))
+    heights = 1 / np.linalg.norm(np.linalg.inv(centred.cell[:]), axis=0)
+    assert np.ptp(heights) > 0.3 and len(set(supercell_for(centred, 12.0))) == 1
+    slab = bulk("Ca", "hcp", a=3.0, c=6.0)
+    assert supercell_for(slab, 10.0) == (4, 4, 2)
     assert parse_supercell("3x3x2") == parse_supercell("3,3,2") == (3, 3, 2)
     for bad in ("3,3", "0,1,1", "a"):
         with pytest.raises(InputError):
@@ -285,6 +292,17 @@ def test_lennard_jones_crystal_from_cells_to_gibbs(tmp_path):
         assert phase.free_energy_eV(s.relaxed.volume_A3, 80.0) == pytest.approx(exact, abs=1e-4)
 
 
+def test_crystals_that_became_another_phase_are_left_out_and_named(tmp_path):
+    """fcc Lennard-Jones, with the two ends of the series renamed as if they had transformed."""
+    series = [relax(bulk("Ar", "fcc", a=5.2), lennard_jones(), p) for p in (0.0, 1.0, 2.0, 3.0, 4.0)]
+    object.__setattr__(series[-1], "space_group", "P6_3/mmc (194)")
+    kept, notes = same_phase(series)
+    assert len(kept) == 4 and notes == ("Fm-3m (225) became P6_3/mmc (194) at 4 GPa: left out there",)
+    object.__setattr__(series[0], "space_group", "P6_3/mmc (194)")
+    with pytest.raises(RunError, match=r"3 crystals .* became P6_3/mmc \(194\) at 0, 4 GPa"):
+        gibbs_from("Ar", [], series)
+
+
 def test_engine_forces_come_from_label_tasks_in_order(tmp_path, monkeypatch):
     """Labels come back cheapest first; forces must still belong to their cells, and a failure be named."""
     from megabar.campaign.tasks import Outcome
@@ -320,7 +338,7 @@ def test_cli_on_the_shipped_potential(tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize("arguments, word", [
-    ([], "no pressure"), (["--pressure", "40 GPa", "--temperature", "0:300:100"], "three pressures"),
+    ([], "no pressure"), (["--pressure", "40 GPa", "--temperature", "0:300:100"], "four pressures"),
     (["--pressure", "40 GPa", "--supercell", "2,2"], "three whole numbers"),
     (["--pressure", "40 GPa", "--displacement", "-1"], "displacement"), (["--pressure", "-5:a:5"], "rising range"),
     (["--pressure", "1000 GPa"], "domain"),

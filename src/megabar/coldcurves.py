@@ -61,9 +61,10 @@ def _factorial(n: int) -> float:
 
 
 def holzapfel_ap2(x: Any, K0: float, K0_prime: float, fermi_GPa: float) -> Any:
-    """Holzapfel's AP2 pressure, which ends in the Fermi gas; Rep. Prog. Phys. 59, 29 (1996), 10.1088/0034-4885/59/1/002.
+    """Holzapfel's AP2 pressure, which ends in the Fermi gas.
 
-    `fermi_GPa` is the pressure of a free gas of all electrons at V0 (`fermi_pressure_GPa`).
+    Holzapfel, Rep. Prog. Phys. 59, 29 (1996), 10.1088/0034-4885/59/1/002. `fermi_GPa` is the pressure of a free gas
+    of all electrons at V0 (`fermi_pressure_GPa`).
     """
     y = x ** (1.0 / 3.0)
     c0 = -np.log(3.0 * K0 / fermi_GPa)
@@ -72,7 +73,7 @@ def holzapfel_ap2(x: Any, K0: float, K0_prime: float, fermi_GPa: float) -> Any:
 
 
 def holzapfel_ap2_energy(x: Any, K0: float, K0_prime: float, fermi_GPa: float) -> Any:
-    """Energy per V0 above the minimum, in the unit of K0, by Gauss-Legendre from y to 1 (exact to 1e-13 for y > 0.3)."""
+    """Energy per V0 above the minimum, in the unit of K0: Gauss-Legendre from y to 1, exact to 1e-13 for y > 0.3."""
     y = np.asarray(x) ** (1.0 / 3.0)
     half = 0.5 * (1.0 - y)[..., None]
     t = y[..., None] + half * (1.0 + _NODES)

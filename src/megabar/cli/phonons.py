@@ -6,7 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from megabar.cli.options import DryRun, Json, Out, Potential, Pressure
+from megabar.cli.options import Config, DryRun, Json, Out, Potential, Pressure
+from megabar.thermodynamics.settings import PhononSettings
+
+SETTINGS = PhononSettings
 
 
 def phonons(
@@ -18,17 +21,19 @@ def phonons(
     level: Annotated[str | None, typer.Option("--level", help="Level of theory of the engine.")] = None,
     supercell: Annotated[str | None, typer.Option("--supercell", help="Like 3,3,2; else by length.")] = None,
     displacement: Annotated[float | None, typer.Option("--displacement", help="In A.")] = None,
-    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Processes, for an engine.")] = 1,
+    jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Processes, for an engine.")] = None,
+    config: Config = None,
     out: Out = None,
     json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
     """Relax at each pressure, then phonons by finite displacements: verdict on imaginary modes, bands, DOS, zero point.
 
-    With three pressures or more, also the quasi-harmonic Gibbs energy (gibbs.json, which 'megabar phases' takes); begin
+    With four pressures or more, also the quasi-harmonic Gibbs energy (gibbs.json, which 'megabar phases' takes); begin
     below zero pressure, like --pressure=-10,0,10,20, where thermal expansion is wanted at the low end. Resumes.
     """
     from megabar.campaign.record import RunRecord
+    from megabar.campaign.settings import load_settings
     from megabar.campaign.tasks import Store
     from megabar.cli.output import emit, stderr, table
     from megabar.errors import InputError, RunError
@@ -41,9 +46,9 @@ def phonons(
         parse_temperatures_K,
     )
     from megabar.thermodynamics.phonons import (
-        DISPLACEMENT_A,
-        LENGTH_A,
         Phonons,
+        default_displacement_A,
+        default_length_A,
         estimated_cpu_s,
         phonon_series,
         standard_primitive,
@@ -52,46 +57,46 @@ def phonons(
     from megabar.thermodynamics.quasiharmonic import gibbs_from
     from megabar.thermodynamics.series import relaxed_series
 
-    if pressure is None:
+    given = load_settings(PhononSettings, config, pressure=pressure, temperature=temperature, potential=potential,
+                          engine=engine, level=level, supercell=supercell, displacement=displacement, jobs=jobs)
+    if given.pressure is None:
         raise InputError('phonons: no pressure; write it like --pressure "40 GPa" or --pressure 0:100:20')
-    pressures = parse_static_pressures_GPa(pressure)
-    temperatures = None if temperature is None else parse_temperatures_K(temperature)
-    if temperatures is not None and len(pressures) < 3:
-        raise InputError("phonons: a Gibbs energy wants three pressures or more; write a range like 0:100:20")
-    counts = parse_supercell(supercell)
-    if displacement is not None and not 0.0 < displacement <= 0.2:
-        raise InputError(f"phonons: a displacement of {displacement:g} A is not small and positive; try 0.01 to 0.05")
-    source = choose(potential, engine, level)
+    pressures = parse_static_pressures_GPa(given.pressure)
+    temperatures = None if given.temperature is None else parse_temperatures_K(given.temperature)
+    if temperatures is not None and len(pressures) < 4:
+        raise InputError("phonons: a Gibbs energy wants four pressures or more; write a range like 0:100:20")
+    counts = parse_supercell(given.supercell)
+    source = choose(given.potential, given.engine, given.level)
     atoms = crystal(cell, max(0.0, pressures[0]))
     source.check([atoms], [p for p in pressures if p >= 0.0])
     target = out or folder_name("phonons", cell)
     if dry_run:
         small = standard_primitive(atoms)
-        chosen = counts or supercell_for(small, LENGTH_A[source.kind])
-        number, cost = estimated_cpu_s(small, source, chosen, displacement or DISPLACEMENT_A[source.kind])
+        chosen = counts or supercell_for(small, default_length_A(source))
+        number, cost = estimated_cpu_s(small, source, chosen, given.displacement or default_displacement_A(source))
         emit({"would_write": str(target), "pressures": len(pressures), "supercell": list(chosen),
-              "calculations": number * len(pressures), "cost_s": cost * len(pressures) / jobs}, json,
+              "calculations": number * len(pressures), "cost_s": cost * len(pressures) / given.jobs}, json,
              f"phonons: {len(pressures)} relaxations and {number * len(pressures)} supercells {chosen}, about "
-             f"{cost * len(pressures) / jobs / 60:.1f} min beside the relaxations; would write {target}/")
+             f"{cost * len(pressures) / given.jobs / 60:.1f} min beside the relaxations; would write {target}/")
         return
 
     def report(result: Phonons) -> None:
         result.save(target, f"phonons-{result.relaxed.target_pressure_GPa:g}GPa")
         stderr.print(f"{result.relaxed.target_pressure_GPa:g} GPa: {result.verdict.kind}; {result.verdict.text}")
 
-    settings = {"cell": cell, "pressure": pressure, "temperature": temperature, "source": source.label,
-                "supercell": supercell, "displacement": displacement}
+    settings = {"cell": cell, "pressure": given.pressure, "temperature": given.temperature, "source": source.label,
+                "supercell": given.supercell, "displacement": given.displacement}
     values: dict[str, Any] = {"source": source.label}
     with RunRecord(target, "phonons", settings) as record:
         record.citations = [*source.citations, "phonopy: 10.7566/JPSJ.92.012001"]
         store = Store(target / "tasks")
         with store.lock():
             series = relaxed_series(atoms, source, pressures, store)
-            spectra = phonon_series(series, source, store, supercell=counts, displacement_A=displacement, jobs=jobs,
-                                    report=report)
+            spectra = phonon_series(series, source, store, supercell=counts, displacement_A=given.displacement,
+                                    jobs=given.jobs, report=report)
         values["phonons"] = record.results["phonons"] = [s.to_dict() for s in spectra]
         notes = {note for s in spectra for note in (*s.notes, *s.relaxed.notes)}
-        if len(spectra) >= 3:
+        if len(spectra) >= 4:
             first = spectra[0].relaxed
             per_formula = len(first.atoms) // first.formula_units
             error = (source.energy_error_eV_per_atom(first.formula) or 0.0) * per_formula

@@ -17,6 +17,10 @@ from megabar.errors import ExtraMissing, NotConverged
 from megabar.firstprinciples.engine import Label
 from megabar.firstprinciples.levels import RYDBERG_EV, Level
 
+# Triples (on by default in pw.x) cost minutes a cell and are no part of the published constants' fit.
+_DISPERSION: dict[str, dict[str, object]] = {
+    "": {}, "d3zero": {"vdw_corr": "dft-d3", "dftd3_version": 3, "dftd3_threebody": False}}
+
 
 def available() -> str | None:
     """None when pw.x and the pseudopotentials are there, else the reason in one line."""
@@ -54,7 +58,8 @@ def compute(atoms: Atoms, level: Level, folder: Path) -> Label:
         input_data={
             "control": {"calculation": "scf", "tprnfor": True, "tstress": True, "disk_io": "none"},
             "system": {"ecutwfc": level.cutoff(atoms) / RYDBERG_EV, "occupations": "smearing",
-                       "smearing": "fermi-dirac", "degauss": level.smearing_eV / RYDBERG_EV},
+                       "smearing": "fermi-dirac", "degauss": level.smearing_eV / RYDBERG_EV,
+                       **_DISPERSION[level.dispersion]},
             "electrons": {"conv_thr": 1e-9 * len(atoms), "electron_maxstep": 200},
         },
     )
@@ -64,4 +69,6 @@ def compute(atoms: Atoms, level: Level, folder: Path) -> Label:
         forces, stress = np.asarray(frame.get_forces()), np.asarray(frame.get_stress(voigt=False))
     except (CalculationFailed, AssertionError, KeyError) as error:
         raise NotConverged(f"pw.x did not finish ({type(error).__name__}); see {folder / 'qe'}") from None
+    if level.pulay_GPa_A3:
+        stress = level.add_pulay(stress, atoms)
     return Label(energy, forces, stress, 0)

@@ -48,7 +48,7 @@ class EnergySource:
 
     @property
     def citations(self) -> list[str]:
-        return [_CITATIONS[self.kind]]
+        return [_CITATIONS[self.kind]] if self.kind in _CITATIONS else []
 
     def calculator(self, folder: str | Path | None = None) -> Calculator:
         """A fresh ASE calculator: free energy as energy (eV), forces, stress tension-positive with the Pulay term.

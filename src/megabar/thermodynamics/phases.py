@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -34,6 +35,31 @@ class GibbsSource(Protocol):
     def volume_A3(self, pressure_GPa: float, temperature_K: float) -> float: ...
 
     def entropy_eV_per_K(self, pressure_GPa: float, temperature_K: float) -> float: ...
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """Points that others measured or computed: pressures and temperatures (n,) under one name."""
+
+    name: str
+    pressure_GPa: np.ndarray
+    temperature_K: np.ndarray
+
+
+def read_overlay(path: str | Path) -> tuple[Overlay, ...]:
+    """Series of a .csv with columns pressure_GPa, temperature_K and series; lines that begin with # are comments."""
+    source = Path(path)
+    try:
+        rows = list(csv.DictReader(line for line in source.read_text(encoding="utf-8").splitlines()
+                                   if line.strip() and not line.startswith("#")))
+        found: dict[str, list[tuple[float, float]]] = {}
+        for row in rows:
+            found.setdefault(row["series"], []).append((float(row["pressure_GPa"]), float(row["temperature_K"])))
+    except OSError:
+        raise InputError(f"{source}: cannot be read; give a table of pressure_GPa, temperature_K, series") from None
+    except (KeyError, ValueError, TypeError):
+        raise InputError(f"{source}: not a table of pressure_GPa, temperature_K, series; mend it") from None
+    return tuple(Overlay(name, *np.array(points).T) for name, points in found.items())
 
 
 @dataclass(frozen=True)
@@ -84,7 +110,7 @@ class PhaseDiagram:
                                 "slope_GPa_per_K": b.slope_GPa_per_K.tolist()} for b in self.boundaries],
                 "notes": list(self.notes)}
 
-    def save(self, directory: str | Path) -> None:
+    def save(self, directory: str | Path, overlay: Sequence[Overlay] = ()) -> None:
         """`result.json`, `phases.png`, the map in `phases.csv`, the lines in `boundaries.csv`."""
         from matplotlib.figure import Figure
 
@@ -106,12 +132,12 @@ class PhaseDiagram:
                     lines[key].append(value)
         write_csv(target / "boundaries.csv", lines)
         figure = Figure(figsize=(6.4, 4.6), layout="constrained")
-        self.plot(figure.add_subplot())
+        self.plot(figure.add_subplot(), overlay)
         with atomic_path(target / "phases.png") as path:
             figure.savefig(path, dpi=150)
 
-    def plot(self, ax: Any) -> None:
-        """Regions by colour, lines of equal Gibbs energy, and bands of one standard error where two are that close."""
+    def plot(self, ax: Any, overlay: Sequence[Overlay] = ()) -> None:
+        """Regions by colour, lines of equal Gibbs energy with a band of one standard error, and what others found."""
         from matplotlib.colors import ListedColormap
 
         p, t, stable = self.pressures_GPa, self.temperatures_K, self.stable
@@ -127,6 +153,11 @@ class PhaseDiagram:
             ax.fill_betweenx(b.temperature_K, b.pressure_GPa - b.sigma_pressure_GPa,
                              b.pressure_GPa + b.sigma_pressure_GPa, color="0.3", alpha=0.25, lw=0)
             ax.plot(b.pressure_GPa, b.temperature_K, "-", color="black", lw=1.4)
+        for i, series in enumerate(overlay):
+            ax.plot(series.pressure_GPa, series.temperature_K, ("o", "s", "^", "D")[i % 4] + ":", ms=4, lw=1.0,
+                    color=("#cb181d", "#2171b5", "#238b45", "#6a51a3")[i % 4], mfc="white", label=series.name)
+        if overlay:
+            ax.legend(fontsize=8, loc="best")
         ax.set_xlim(p[0], p[-1])
         ax.set_ylim(t[0], t[-1])
         ax.set_xlabel("pressure (GPa)")

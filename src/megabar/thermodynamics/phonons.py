@@ -23,9 +23,9 @@ from megabar.thermodynamics.harmonic import Harmonic, harmonic
 from megabar.thermodynamics.relax import FORCE_EV_PER_A, Relaxed
 from megabar.thermodynamics.stability import Verdict, judge
 
-DISPLACEMENT_A = {"potential": 0.01, "gpaw": 0.03, "qe": 0.03}
+POTENTIAL_DISPLACEMENT_A, ENGINE_DISPLACEMENT_A = 0.01, 0.03
 """A potential is smooth; self-consistent forces carry 1e-3 eV/A of noise, which the larger step puts below 1 %."""
-LENGTH_A = {"potential": 12.0, "gpaw": 7.0, "qe": 7.0}
+POTENTIAL_LENGTH_A, ENGINE_LENGTH_A = 12.0, 7.0
 """Least height of the supercell: a potential reaches 5.5 A, twice that sees no atom twice."""
 MESH_LENGTH_A = 60.0
 LO_TO = ("LO-TO splitting is not included: optical modes at Gamma of a polar insulator are those without the "
@@ -116,6 +116,14 @@ class Phonons:
                      f"{self.verdict.kind}", fontsize=10)
 
 
+def default_length_A(source: EnergySource) -> float:
+    return POTENTIAL_LENGTH_A if source.kind == "potential" else ENGINE_LENGTH_A
+
+
+def default_displacement_A(source: EnergySource) -> float:
+    return POTENTIAL_DISPLACEMENT_A if source.kind == "potential" else ENGINE_DISPLACEMENT_A
+
+
 def standard_primitive(atoms: Atoms) -> Atoms:
     """The same crystal in the standard vectors of its lattice (to 1e-2 A), whose repeats keep its symmetry; as it is
     when those would hold another number of atoms. Ions are not moved onto their symmetry: energies stay."""
@@ -130,9 +138,20 @@ def standard_primitive(atoms: Atoms) -> Atoms:
 
 
 def supercell_for(atoms: Atoms, length_A: float) -> tuple[int, int, int]:
-    """Repeats that make every height of the cell `length_A` or more."""
+    """Repeats that make every height of the cell `length_A` or more and keep its point group.
+
+    Unequal repeats of centred lattices can break it; equal ones along all three vectors never do.
+    """
+    import spglib
+
     heights = 1.0 / np.linalg.norm(np.linalg.inv(atoms.cell[:]), axis=0)
     counts = [max(1, int(np.ceil(length_A / h - 1e-3))) for h in heights]
+    found = spglib.get_symmetry((atoms.cell[:], atoms.get_scaled_positions(), atoms.numbers), symprec=1e-2)
+    if found is not None:
+        repeats = np.array(counts, dtype=float)
+        turned = found["rotations"] * repeats[None, None, :] / repeats[None, :, None]
+        if np.abs(turned - np.rint(turned)).max() > 1e-6:
+            counts = [max(counts)] * 3
     return counts[0], counts[1], counts[2]
 
 
@@ -197,8 +216,8 @@ def phonons(relaxed: Relaxed, source: EnergySource, store: Store, *, supercell: 
         raise InputError(f"forces of {relaxed.largest_force_eV_per_A:.3f} eV/A are left: relax the ions first")
     relaxed = replace(relaxed, atoms=standard_primitive(relaxed.atoms))
     atoms = relaxed.atoms
-    counts = supercell or supercell_for(atoms, LENGTH_A[source.kind])
-    step = displacement_A or DISPLACEMENT_A[source.kind]
+    counts = supercell or supercell_for(atoms, default_length_A(source))
+    step = displacement_A or default_displacement_A(source)
     phonopy, cells = displaced_cells(atoms, counts, step)
     perfect, *displaced = forces_of(cells, source, store, jobs)
     with contextlib.redirect_stdout(io.StringIO()):
@@ -256,7 +275,7 @@ def phonon_series(series: Sequence[Relaxed], source: EnergySource, store: Store,
     if not series:
         return []
     densest = standard_primitive(series[-1].atoms)
-    counts = supercell or supercell_for(densest, LENGTH_A[source.kind])
+    counts = supercell or supercell_for(densest, default_length_A(source))
     found = []
     for relaxed in series:
         result = phonons(relaxed, source, store, supercell=counts, displacement_A=displacement_A, jobs=jobs)

@@ -19,6 +19,7 @@ from megabar.thermodynamics.eosdata import data_of
 from megabar.thermodynamics.harmonic import harmonic
 from megabar.thermodynamics.phonons import Phonons
 from megabar.thermodynamics.relax import Relaxed
+from megabar.thermodynamics.series import same_phase
 from megabar.units import EV_PER_A3_IN_GPA
 
 REACH = 1.02
@@ -204,18 +205,19 @@ def gibbs_from(name: str, spectra: Sequence[Phonons], statics: Sequence[Relaxed]
                form: str = "Vinet") -> Gibbs:
     """G(P, T) from phonons at several pressures. The static curve is fitted to their crystals and to `statics`.
 
-    Volumes with imaginary modes are left out of the vibrations, and named in the notes. RunError when fewer than three
-    remain, InputError when the crystals are not of one symmetry.
+    Crystals that became another phase are left out, volumes with imaginary modes are left out of the vibrations, and
+    the notes name both. RunError when fewer than four crystals or three sets of phonons remain.
     """
     crystals = {round(r.target_pressure_GPa, 6): r for r in (*statics, *(s.relaxed for s in spectra))}
-    groups = {r.space_group for r in crystals.values()}
-    if len(groups) > 1:
-        raise InputError(f"{name}: {' and '.join(sorted(groups))} at different pressures: not one phase; narrow the "
-                         "range of pressures, or relax with --symmetry keep")
-    ordered = [crystals[p] for p in sorted(crystals)]
+    ordered, changed = same_phase([crystals[p] for p in sorted(crystals)])
+    spectra = [s for s in spectra if s.relaxed.space_group == ordered[0].space_group]
+    if len(ordered) < 4:
+        raise RunError(f"{name}: {len(ordered)} crystals of one phase are too few for a static curve"
+                       f"{': ' if changed else ''}{'; '.join(changed)}: narrow the range of pressures, or add to it")
     static = fit_eos(data_of(ordered, name), form)
     good = [s for s in spectra if s.verdict.free_energy]
-    notes = [f"no free energy at {s.relaxed.target_pressure_GPa:g} GPa: {s.verdict.text}" for s in spectra
+    notes = [f"{name}: {n}" for n in changed]
+    notes += [f"{name}: no free energy at {s.relaxed.target_pressure_GPa:g} GPa: {s.verdict.text}" for s in spectra
              if not s.verdict.free_energy]
     first = ordered[0]
     return Gibbs(name, first.formula, len(first.atoms) // first.formula_units, static,
