@@ -64,10 +64,11 @@ def map_(
     summary = found.summary()
     rows = [[r["temperature_K"], r["favoured_from_GPa"], *r["band_GPa"]] for r in summary["boundary"]]
     text = table(["T (K)", "favoured from (GPa)", "at best", "at worst"], rows, str(plan.reaction))
-    text += "\n\n" + table(["what", "kind", "P (GPa)", "T (K)", "driving (eV)", "barrier (eV)", "map says"], [
-        [p["what"], p["kind"], p["pressure_GPa"], p["temperature_K"],
-         *(("", "", "") if p["map"] is None else (p["map"]["driving_eV"], p["map"]["barrier_eV"], p["map"]["region"]))]
-        for p in summary["points"]])
+    points = [[p["what"], p["kind"], p["pressure_GPa"], p["temperature_K"],
+               *((None, None, "") if p["map"] is None else
+                 (p["map"]["driving_eV"], p["map"]["barrier_eV"], p["map"]["region"].replace("favoured, ", "")))]
+              for p in summary["points"]]
+    text += "\n\n" + table(["what", "kind", "P (GPa)", "T (K)", "driving (eV)", "barrier (eV)", "map says"], points)
     text += f"\nbarrier from {found.barrier_how}" + "".join(f"\nnote: {note}" for note in found.notes)
     emit({**summary, "out": str(folder)}, json, text + f"\nfigure and tables in {folder}/")
 

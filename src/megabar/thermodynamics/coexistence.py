@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.data import atomic_numbers, covalent_radii
 
 from megabar.campaign.files import file_hash, write_csv
 from megabar.dynamics import protocols
@@ -26,17 +27,8 @@ from megabar.dynamics.stage import Stage, StageResult, run_stage
 from megabar.dynamics.trajectory import Frame, read_trajectory
 from megabar.errors import InputError, RunError
 from megabar.potential.library import load
-from megabar.thermodynamics.solidity import (
-    BRAGG_SOLID,
-    Growth,
-    Lattice,
-    bragg_peak,
-    diffusion,
-    framework,
-    growth,
-    mobile,
-)
-from megabar.units import EV_PER_A3_IN_GPA
+from megabar.thermodynamics.melt_checks import believable, enthalpy_eV, sites_of, solid_share
+from megabar.thermodynamics.solidity import BRAGG_SOLID, Growth, Lattice, bragg_peak, diffusion, growth
 
 FRICTION_STEPS, BAROSTAT_STEPS = 400, 1500
 """Times of friction and barostat in steps: 0.2 and 0.75 ps at 0.5 fs."""
@@ -45,6 +37,9 @@ LIQUID_ORDER = 0.55
 MELTED_DISPLACEMENT = 0.2
 """A framework has melted when it has flowed farther over a segment, root mean square, than this share of the spacing
 of its sites; vibration and rotation are not counted."""
+CLOSE_RADII_SHARE = 0.55
+"""Share of covalent radii for the distance guard, below the usual 0.60: superheated melts come closer than crystals do
+(Ca-Ca 2.10 A was seen in CaH4 at 40 GPa and 2900 K), and potentials are trained on dimers and squeezed cells there."""
 SEGMENT_RATIO = 1.15
 """Rise of temperature over one heating segment, after which it is asked whether the crystal still stands: much hotter
 than its melting point a melt leaves the domain of its potential."""
@@ -97,22 +92,20 @@ def _stage(inputs: Mapping[str, Any], atoms: Atoms, ensemble: Sequence[str], tim
     dt = float(inputs["timestep_fs"])
     steps = _steps(inputs, time_ps)
     return Stage(atoms=atoms, pair=pair_style(inputs["pair"]), ensemble=ensemble, steps=steps, timestep_fs=dt,
-                 guards=Guards(temperature_max_K=5.0 * hottest_K, volume_change=0.7),
+                 guards=Guards(temperature_max_K=5.0 * hottest_K, volume_change=0.7,
+                               shortest_A=_shortest_A(sorted(set(atoms.get_chemical_symbols())))),
                  dump_every=max(1, steps // frames), thermo_every=max(1, steps // (4 * frames)),
                  checkpoint_every=max(1000, steps // 4), **more)
 
 
+def _shortest_A(elements: Sequence[str]) -> dict[tuple[str, str], float]:
+    """Shortest distances by sorted pair; H-H is left at the usual guard."""
+    return {(a, b): CLOSE_RADII_SHARE * float(covalent_radii[[atomic_numbers[a], atomic_numbers[b]]].sum())
+            for k, a in enumerate(elements) for b in elements[k:] if (a, b) != ("H", "H")}
+
+
 def _steps(inputs: Mapping[str, Any], time_ps: float) -> int:
     return max(FRAMES, round(time_ps * 1e3 / float(inputs["timestep_fs"])))
-
-
-def enthalpy_eV(thermo: Mapping[str, np.ndarray], pressure_GPa: float) -> np.ndarray:
-    """(t,) E + P V of the whole cell at the pressure asked for (the barostat's noise is left out of P V)."""
-    return thermo["total_energy_eV"] + pressure_GPa / EV_PER_A3_IN_GPA * thermo["volume_A3"]
-
-
-def _sites(frame: Frame) -> np.ndarray:
-    return framework(frame.numbers, frame.positions_A, frame.cell_A)
 
 
 def heat(inputs: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -146,7 +139,7 @@ def heat(inputs: dict[str, Any], folder: Path) -> dict[str, Any]:
             flows.append(_flow(frames, start, end))
             quarter = slice(-(len(frames) // 4), None)
             crystalline = np.mean(rows["bragg"][quarter]) > BRAGG_SOLID
-            if not crystalline and _has_melted(rows["order"][quarter], flows[-1], len(_sites(frames[-1])), result):
+            if not crystalline and _has_melted(rows["order"][quarter], flows[-1], len(sites_of(frames[-1])), result):
                 end_state = result
         prepare, current = [], result.atoms
         start, number = end, number + 1
@@ -184,7 +177,7 @@ def _read_ramp(rows: dict[str, list[float]], result: StageResult, frames: Sequen
     for frame in frames[1:]:
         near = np.abs(thermo["time_ps"] - frame.time_ps) <= 0.5 * total / max(1, len(frames) - 1)
         target = start + (end - start) * frame.time_ps / total
-        sites = _sites(frame)
+        sites = sites_of(frame)
         rows["target_K"].append(target)
         rows["measured_K"].append(float(thermo["temperature_K"][near].mean()))
         rows["order"].append(float(lattice.order(sites, frame.cell_A, np.diag(frame.cell_A)).mean()))
@@ -260,7 +253,7 @@ def cool(inputs: dict[str, Any], folder: Path) -> dict[str, Any]:
     frames = list(read_trajectory(result.trajectory))[1:]
     total = frames[-1].time_ps
     target = np.array([start + (end - start) * f.time_ps / total for f in frames])
-    peak = np.array([bragg_peak(_sites(f), f.cell_A) for f in frames])
+    peak = np.array([bragg_peak(sites_of(f), f.cell_A) for f in frames])
     thermo = result.thermo
     enthalpy = enthalpy_eV(thermo, pressure)
     near = [np.abs(thermo["time_ps"] - f.time_ps) <= 0.5 * total / FRAMES for f in frames]
@@ -325,14 +318,14 @@ def coexist(inputs: dict[str, Any], folder: Path) -> dict[str, Any]:
             if number and frame.time_ps == 0.0:
                 continue
             frames.append((offset + frame.time_ps, frame))
-            shares.append(_solid_share(frame, lattice, edges, float(inputs["threshold"])))
+            shares.append(solid_share(frame, lattice, edges, float(inputs["threshold"])))
         thermos.append(part.thermo)
         current = part.atoms
         verdict = growth(np.array([t for t, _ in frames]), np.array(shares))
         if verdict.verdict != "undecided" or not inputs["thermostat"]:
             break
     write_csv(folder / "coexist.csv", {"time_ps": [t for t, _ in frames], "solid_share": shares})
-    return {**_believable([f for _, f in frames], thermos, lattice, edges, inputs, verdict),
+    return {**believable([f for _, f in frames], thermos, lattice, edges, inputs, verdict),
             "verdict": verdict.verdict, "rate_per_ps": verdict.rate_per_ps,
             "rate_error_per_ps": min(verdict.rate_error_per_ps, 1e6), "solid_start": verdict.start,
             "solid_end": verdict.end, "time_ps": [round(t, 4) for t, _ in frames],
@@ -350,74 +343,3 @@ def two_phases(crystal: Atoms, edges_A: np.ndarray, stretch: float) -> tuple[Ato
     atoms = Atoms(np.tile(crystal.numbers, 2), positions=np.concatenate([lower, upper]), pbc=True,
                   cell=edges_A * [1.0, 1.0, 1.0 + stretch])
     return atoms, np.arange(2 * count) < count
-
-
-def _solid_share(frame: Frame, lattice: Lattice, edges: np.ndarray, threshold: float) -> float:
-    return float((lattice.order(_sites(frame), frame.cell_A, edges) > threshold).mean())
-
-
-def _believable(frames: Sequence[Frame], thermos: Sequence[Mapping[str, np.ndarray]], lattice: Lattice,
-                edges: np.ndarray, inputs: Mapping[str, Any], verdict: Growth) -> dict[str, Any]:
-    """Self-checks: what was reached, and in words what is wrong."""
-    pressure = np.concatenate([t["pressure_zz_GPa"] for t in thermos])
-    temperature = np.concatenate([t["temperature_K"] for t in thermos])
-    half = slice(len(pressure) // 2, None)
-    target, wanted = float(inputs["temperature_K"]), float(inputs["pressure_GPa"])
-    reached, error = float(temperature[half].mean()), _block_error(temperature[half])
-    warnings = []
-    if not 0.2 < verdict.start < 0.8:
-        warnings.append(f"both phases were not there at the start (solid share {verdict.start:.2f})")
-    if inputs["thermostat"] and abs(reached - target) > 0.03 * target:
-        warnings.append(f"{reached:.0f} K was held, not {target:.0f} K")
-    spread = max(0.02 * abs(wanted), 0.3, 3.0 * _block_error(pressure[half]))
-    if abs(float(pressure[half].mean()) - wanted) > spread:
-        warnings.append(f"{pressure[half].mean():.2f} GPa was reached, not {wanted:g} GPa")
-    last = frames[3 * len(frames) // 4:]
-    found = diffusion(last)
-    composition = _composition(last, lattice, edges, float(inputs["threshold"]))
-    if composition is not None and abs(composition[1] - composition[0]) > 0.25 * composition[2]:
-        warnings.append(f"H per metal is {composition[0]:.2f} around the crystal and {composition[1]:.2f} in the melt: "
-                        "it does not melt as one compound")
-    if not inputs["thermostat"]:
-        if not 0.12 < verdict.end < 0.88:
-            warnings.append(f"one phase was used up (solid share {verdict.end:.2f} at the end)")
-        ends = [float(part.mean()) for part in np.array_split(temperature[half], 2)]
-        if abs(ends[1] - ends[0]) > 4.0 * max(error, 0.002 * reached):
-            warnings.append(f"its temperature still moves ({ends[0]:.0f} to {ends[1]:.0f} K)")
-    energy = np.concatenate([enthalpy_eV(t, wanted) for t in thermos])
-    return {"mean_temperature_K": reached, "mean_temperature_error_K": error,
-            "mean_pressure_GPa": float(pressure[half].mean()), "composition": composition, "warnings": warnings,
-            "enthalpy_drift_eV_per_atom": float(energy[-len(energy) // 8:].mean() - energy[:len(energy) // 8].mean())
-            / len(frames[0].numbers),
-            "framework_A2_per_ps": found.framework_A2_per_ps, "hydrogen_A2_per_ps": found.hydrogen_A2_per_ps}
-
-
-def _composition(frames: Sequence[Frame], lattice: Lattice, edges: np.ndarray,
-                 threshold: float) -> tuple[float, float, float] | None:
-    """Hydrogen per metal nearest to crystalline and to molten metal atoms, and over all; None outside hydrides or when
-    one phase has less than a tenth of the metal."""
-    hydrogen = mobile(frames[0].numbers)
-    if hydrogen is None:
-        return None
-    from scipy.spatial import cKDTree
-
-    count = np.zeros((2, 2))
-    for frame in frames[:: max(1, len(frames) // 10)]:
-        box = np.diag(frame.cell_A)
-        inside = np.mod(frame.positions_A, box)
-        inside = np.where(inside >= box, 0.0, inside)
-        solid = lattice.order(inside[~hydrogen], frame.cell_A, edges) > threshold
-        _, owner = cKDTree(inside[~hydrogen], boxsize=box).query(inside[hydrogen])
-        count += [[solid[owner].sum(), (~solid[owner]).sum()], [solid.sum(), (~solid).sum()]]
-    if count[1].min() < 0.1 * count[1].sum():
-        return None
-    ratio = count[0] / count[1]
-    return float(ratio[0]), float(ratio[1]), float(count[0].sum() / count[1].sum())
-
-
-def _block_error(values: np.ndarray, blocks: int = 8) -> float:
-    """Standard error of the mean from block means."""
-    if len(values) < 2 * blocks:
-        return float(np.std(values))
-    means = np.array([part.mean() for part in np.array_split(values, blocks)])
-    return float(means.std(ddof=1) / np.sqrt(blocks))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Entropy = Literal["estimate", "none"]
 REGIONS = ("not favoured", "favoured, the liquid road costs more than kT", "favoured through a molten surface",
-           "favoured, the product is molten")
+           "favoured, the product is molten", "favoured, cost of the liquid road not known")
 
 
 @dataclass(frozen=True)
@@ -168,6 +168,7 @@ def synthesis_map(reaction: Reaction, enthalpy: EnthalpyPart, melt: MeltPart | N
     elif not np.isfinite(melting).all():
         found.append("the melting line is not drawn far beyond its points; there, molten product is not told apart")
     regions = np.where(driving >= 0.0, 0, 1)
+    regions = np.where((regions == 1) & np.isnan(barrier), 4, regions)
     open_road = barrier <= BOLTZMANN_EV_PER_K * t[:, None]
     regions = np.where((regions == 1) & open_road, 2, regions)
     regions = np.where((regions > 0) & (t[:, None] >= melting[None, :]), 3, regions)

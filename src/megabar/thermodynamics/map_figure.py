@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from megabar.thermodynamics.map import SynthesisMap
 
-COLOURS = ("#f0f0f0", "#cfe0f1", "#f7d9a8", "#f2b8a8")
+COLOURS = ("#f0f0f0", "#cfe0f1", "#f7d9a8", "#f2b8a8", "#dfe8df")
 MARKS = {"experiment": ("*", 150, "black"), "simulation": ("D", 40, "tab:purple"), "run": ("o", 40, "tab:green")}
 
 
@@ -28,12 +28,13 @@ def plot_map(ax: Axes, found: SynthesisMap) -> None:
     from megabar.thermodynamics.map import REGIONS
 
     p, t = found.pressure_GPa, found.temperature_K
-    ax.pcolormesh(p, t, found.regions, cmap=ListedColormap(COLOURS), vmin=-0.5, vmax=3.5, shading="nearest",
+    ax.pcolormesh(p, t, found.regions, cmap=ListedColormap(COLOURS), vmin=-0.5, vmax=4.5, shading="nearest",
                   rasterized=True)
     handles: list[Any] = [Patch(facecolor=COLOURS[k], edgecolor="gray", lw=0.5, label=REGIONS[k])
                for k in sorted(set(found.regions.ravel().tolist()))]
     for table, style, name in ((found.driving_eV, "-", "favoured to the right"),
-                               (found.driving_low_eV, ":", "its band"), (found.driving_high_eV, ":", "")):
+                               (found.driving_high_eV, ":", "the same at the ends of its band"),
+                               (found.driving_low_eV, ":", "")):
         if np.nanmin(table) < 0.0 < np.nanmax(table):
             ax.contour(p, t, table, levels=[0.0], colors="black", linestyles=style, linewidths=1.3)
             if name:
@@ -83,8 +84,10 @@ def _points(ax: Axes, found: SynthesisMap) -> list[Any]:
                 continue
             ax.scatter(x.pressure_GPa, x.temperature_K, marker=mark, s=size, edgecolors=colour, zorder=5,
                        facecolors=colour if x.made else "none", linewidths=1.2)
-            ax.annotate(x.what, (x.pressure_GPa, x.temperature_K), fontsize=7, xytext=(5, 4),
-                        textcoords="offset points", color=colour)
+            if kind != "run":  # runs share a few conditions, and their names would cover each other
+                late = x.pressure_GPa > 0.9 * found.pressure_GPa[-1]
+                ax.annotate(x.what, (x.pressure_GPa, x.temperature_K), fontsize=7, xytext=(-5 if late else 5, 5),
+                            textcoords="offset points", color=colour, ha="right" if late else "left")
         if any(x.temperature_K is not None for x in mine):
             handles.append(Line2D([], [], color=colour, marker=mark, ls="", label={
                 "experiment": "made in experiment", "simulation": "made in simulation (others)",

@@ -158,8 +158,8 @@ def read_runs(folders: Sequence[str | Path]) -> tuple[tuple[MapPoint, ...], tupl
             seen.add(path.resolve())
             try:
                 values = json.loads(path.read_text(encoding="utf-8"))
-                if "h2_molecules" not in values or "analysis" not in values:
-                    continue
+                if not values.get("h2_molecules") or "analysis" not in values:
+                    continue  # something else, or a control without hydrogen
                 uptake = values["analysis"]["uptake"]
                 first, last = float(uptake["first_H_per_metal"]), float(uptake["last_H_per_metal"])
                 product = values["analysis"].get("product") or {}

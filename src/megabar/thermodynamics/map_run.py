@@ -21,7 +21,7 @@ from megabar.thermodynamics.melt import MeltCampaign
 from megabar.thermodynamics.melt_settings import MeltSettings
 from megabar.thermodynamics.melting_curves import fit_line
 from megabar.thermodynamics.planets import select
-from megabar.thermodynamics.reactions import Reaction, parse_reaction
+from megabar.thermodynamics.reactions import Reaction, parse_formula, parse_reaction
 from megabar.units import parse_pressures_GPa
 
 Report = Callable[[str], None]
@@ -77,8 +77,8 @@ class MapPlan:
         melt = _cached(settings.melt, out / "melt", lambda f: MeltPart.load(f, product), "*result.json")
         runs, notes = read_runs(settings.runs)
         select(settings.planets)
-        metals = {e for e in reaction.elements if e != "H"}
-        kept = tuple(r for r in runs if any(e in r.what for e in metals))
+        hosts = {t.formula.reduced for t in reaction.reactants}
+        kept = tuple(r for r in runs if parse_formula(r.what).reduced in hosts)
         return cls(settings, reaction, pressures, kelvins, out, enthalpy, melt, kept,
                    tuple(settings.planets), notes)
 

@@ -29,7 +29,8 @@ from megabar.units import EV_PER_A3_IN_GPA, parse_pressures_GPa, parse_temperatu
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-VERSION = "4"
+VERSIONS = {"heat": "4", "cool": "5", "coexist": "5"}
+"""Of the tasks; they change with what the runs would give."""
 CITATIONS = (
     "coexistence: Morris and Song, J. Chem. Phys. 116, 9352 (2002), 10.1063/1.1474581",
     "hysteresis: Luo et al., Phys. Rev. B 68, 134206 (2003), 10.1103/PhysRevB.68.134206",
@@ -38,6 +39,11 @@ CITATIONS = (
 SECONDS_PER_ATOM_STEP = 6e-6
 """One core, NEP4 in a dense hydride with guards and frames: for the estimate of a dry run only."""
 MOST_RUNS = 12
+HOT = 1.1
+"""The half that is to melt is heated to this times the temperature at which the bulk crystal melted."""
+FIRST_GUESS = 0.75
+"""Melting point over that temperature: heated within picoseconds, small perfect crystals of Lennard-Jones atoms (0.71)
+and hydrogen (0.75) stood a third above their melting points."""
 
 Judge = Callable[[float], Growth]
 Report = Callable[[str], None]
@@ -239,12 +245,12 @@ class MeltCampaign:
 
     def heat_task(self, pressure: float) -> Task:
         cell = bulk_cell(self.crystals[pressure].unit, self.settings.atoms[0] // 2)
-        return Task("megabar.thermodynamics.coexistence:heat", VERSION, {
+        return Task("megabar.thermodynamics.coexistence:heat", VERSIONS["heat"], {
             **self._base(pressure), "crystal": cell_record(cell), "start_K": self.start_K, "limit_K": self.limit_K,
             "segment_ps": self.times_ps["segment"]})
 
     def _cool_task(self, pressure: float, heated: Mapping[str, Any]) -> Task:
-        return Task("megabar.thermodynamics.coexistence:cool", VERSION, {
+        return Task("megabar.thermodynamics.coexistence:cool", VERSIONS["cool"], {
             **self._base(pressure), "liquid": heated["liquid"], "start_K": heated["end_K"],
             "end_K": round(0.4 * heated["melted_at_K"], 1), "rate_K_per_ps": heated["rate_K_per_ps"]})
 
@@ -252,9 +258,9 @@ class MeltCampaign:
                       thermostat: bool) -> Task:
         cell = bulk_cell(self.crystals[pressure].unit, atoms // 2)
         stretch = heated["liquid_volume_A3"] / heated["solid_volume_A3"]
-        return Task("megabar.thermodynamics.coexistence:coexist", VERSION, {
+        return Task("megabar.thermodynamics.coexistence:coexist", VERSIONS["coexist"], {
             **self._base(pressure), "crystal": cell_record(cell), "temperature_K": temperature,
-            "hot_K": round(1.2 * heated["melted_at_K"], 1), "fits": {k: heated["fits"][k] for k in ("ex", "ey", "ez")},
+            "hot_K": round(HOT * heated["melted_at_K"], 1), "fits": {k: heated["fits"][k] for k in ("ex", "ey", "ez")},
             "stretch": round(min(max(stretch, 0.97), 1.5), 4), "threshold": round(heated["threshold"], 4),
             "melt_ps": self.times_ps["melt_time"], "time_ps": self.times_ps["time"],
             "extensions": self.settings.extensions if thermostat else 0, "thermostat": thermostat})
@@ -306,10 +312,14 @@ class MeltCampaign:
         name = f"{self.settings.formula} at {pressure:g} GPa"
         heated = self._run(self.heat_task(pressure), f"{name}: heating until it melts", report)
         top = float(heated["melted_at_K"])
-        cooled = self._run(self._cool_task(pressure, heated), f"{name}: melted at {top:.0f} K, cooling its melt",
-                           report)
+        lost = ""
+        try:  # a check, and the enthalpy of fusion: without it there is still a melting point
+            cooled = self._run(self._cool_task(pressure, heated), f"{name}: melted at {top:.0f} K, cooling its melt",
+                               report)
+        except RunError as error:
+            cooled, lost = {"froze_at_K": None, "coldest_K": top, "fits": None, "scatter": None}, str(error)
         froze = cooled["froze_at_K"]
-        guess = hysteresis_K(top, froze) if froze else 0.8 * top
+        guess = hysteresis_K(top, froze) if froze else FIRST_GUESS * top
         outcomes: list[dict[str, Any]] = []
         sizes: list[SizeResult] = []
         for atoms in self.settings.atoms:
@@ -334,7 +344,9 @@ class MeltCampaign:
         notes += best.bracket.notes
         if best.bracket.from_heating:
             notes.append("no run with both phases melted: the upper end is where the heated crystal melted")
-        if froze is None:
+        if lost:
+            notes.append(f"no enthalpy of fusion: {lost}")
+        elif froze is None:
             notes.append(f"the melt did not freeze down to {cooled['coldest_K']:.0f} K while cooled")
         elif not froze < best.temperature_K < top:
             notes.append(f"outside the bounds of cooling and heating ({froze:.0f}-{top:.0f} K)")
@@ -360,6 +372,8 @@ class MeltCampaign:
 
         def change(name: str) -> tuple[float, float]:
             at = best.temperature_K
+            if cooled["fits"] is None:
+                return float("nan"), float("nan")
             value = np.polyval(cooled["fits"][name], at) - np.polyval(heated["fits"][name], at)
             return float(value / units), math.hypot(cooled["scatter"][name], heated["scatter"][name]) / units
 
