@@ -71,7 +71,14 @@ def test_dry_run_counts_and_writes_nothing(tmp_path, capsys, monkeypatch):
     assert said["slab_atoms"] + 2 * said["h2_molecules"] == 600 and said["slab_atoms"] == 3 * said["metal_atoms"]
     assert said["notes"] == [] and said["steps"]["reaction"] == 40_000 and said["estimated_hours"] > 0
     status, out, _ = react(capsys, "--dry-run", timestep_fs="0.25", atoms="1000")
-    assert react(capsys, "--dry-run", pressure="0.9 TPa")[1].count("outside the") == 1
+    low, high = load("Ca-H").domain.pressure_GPa
+    near, far = high + 0.1 * (high - low), high + 0.3 * (high - low)
+    assert react(capsys, "--dry-run", pressure=f"{near} GPa")[1].count("outside the") == 1
+    status, _, err = react(capsys, "--dry-run", pressure=f"{far} GPa")
+    assert status == 2 and "too far to trust" in err and "outside_domain" in err
+    (tmp_path / "far.yaml").write_text("outside_domain: true\n")
+    assert react(capsys, "--dry-run", "--config", str(tmp_path / "far.yaml"), pressure=f"{far} GPa")[0] == 0
+    (tmp_path / "far.yaml").unlink()
     assert status == 0 and "80000" in out and "1000" in out and "nothing written" in out
     assert not list(tmp_path.iterdir())
 

@@ -14,6 +14,10 @@ from megabar.errors import InputError
 _PACKING_LIMIT = 0.60
 """Random sequential close packing ends near 0.64 of the volume; beyond 0.60 the search is hopeless."""
 
+_HOLE_LIMIT = 1.5
+"""Spheres on the thinnest lattice that covers space, bcc, hold 1.46 times its volume (Bambah, Proc. Natl. Inst. Sci.
+India 20, 25 (1954)): larger holes around evenly spread metal atoms leave hydrogen no place."""
+
 MIN_DISTANCES_A = {"H-H": 0.74, "H-M": 1.6, "M-M": 2.1}
 """Default minimum distances of random cells: the H2 bond, and contacts reached near 200 GPa."""
 
@@ -26,15 +30,26 @@ def pair_minimum_A(numbers: np.ndarray, minima: Mapping[str, float]) -> np.ndarr
 
 
 def check_packing(numbers: np.ndarray, volume_A3: float, minima: Mapping[str, float]) -> None:
-    """Raise InputError at once when spheres of half the like-pair minimum cannot fit into `volume_A3`."""
-    diameters = np.diag(pair_minimum_A(numbers, minima))
-    fraction = float(np.sum(np.pi / 6.0 * diameters**3) / volume_A3)
-    if fraction > _PACKING_LIMIT:
-        worst = "M-M" if np.sum(numbers != 1) and diameters.max() > diameters.min() else "H-H"
+    """Raise InputError at once when no arrangement in `volume_A3` can keep the minima, naming the worst of them."""
+    table = {**MIN_DISTANCES_A, **minima}
+    metals, hydrogens = int(np.sum(numbers != 1)), int(np.sum(numbers == 1))
+    shares = {"M-M": metals * np.pi / 6.0 * table["M-M"] ** 3 / volume_A3,
+              "H-H": hydrogens * np.pi / 6.0 * table["H-H"] ** 3 / volume_A3}
+    if sum(shares.values()) > _PACKING_LIMIT:
+        worst = max(shares, key=lambda pair: shares[pair])
         raise InputError(
-            f"minimum distances fill {fraction:.0%} of {volume_A3:.1f} A^3 (limit {_PACKING_LIMIT:.0%}): "
+            f"minimum distances fill {sum(shares.values()):.0%} of {volume_A3:.1f} A^3 (limit {_PACKING_LIMIT:.0%}): "
             f"lower min_distance_A {worst} or the pressure"
         )
+    # Around every metal a sphere without hydrogen. They overlap only as far as metals come closer than twice the
+    # minimum, so with metals spread evenly the hydrogen has what is left; nothing left is hopeless.
+    if metals and hydrogens:
+        hole = 4.0 / 3.0 * np.pi * table["H-M"] ** 3
+        if hole > volume_A3 / metals * _HOLE_LIMIT:
+            raise InputError(
+                f"H-M minimum of {table['H-M']:g} A clears {hole:.1f} A^3 around each of {metals} metal atoms in "
+                f"{volume_A3:.1f} A^3: lower min_distance_A H-M or the pressure"
+            )
 
 
 def separate(atoms: Atoms, minima: np.ndarray, steps: int = 300) -> bool:

@@ -24,10 +24,16 @@ from megabar.dynamics.trajectory import read_trajectory
 from megabar.errors import GuardFired, RunError
 from megabar.potential.library import Potential
 
+LARGEST_VOLUME_A3 = 2000.0
+"""A cell of a dozen atoms above this has boiled away; its plane waves would cost as much as a hundred atoms."""
+
 
 @dataclass(frozen=True)
 class Excursion:
-    """One short run: the start's kind, conditions, how long it lived (ps) and what ended it ("" for its full time)."""
+    """One short run: the start's kind, conditions, how long it lived (ps) and what ended it ("" for its full time).
+
+    `frames` can be labelled; `broken` is the number of those that cannot.
+    """
 
     kind: str
     pressure_GPa: float
@@ -35,19 +41,34 @@ class Excursion:
     lived_ps: float
     ended_by: str
     frames: tuple[Atoms, ...]
+    broken: int = 0
 
 
 def excursion(atoms: Atoms, potential: Potential, pressure_GPa: float, temperature_K: float, time_ps: float,
-              folder: Path, seed: int, frames: int = 20, timestep_fs: float = 0.5) -> Excursion:
-    """Run `atoms` at constant pressure and temperature in `folder`; never raises for a run that blows up."""
+              folder: Path, seed: int, frames: int = 20, timestep_fs: float = 0.5, protocol: str = "npt",
+              to_pressure_GPa: float | None = None, grade_max: float | None = None) -> Excursion:
+    """Run `atoms` at constant pressure and temperature in `folder`; never raises for a run that blows up.
+
+    `protocol`: "npt"; "search", which minimises the enthalpy first; "compress", which takes the pressure to
+    `to_pressure_GPa`; "fixed", which holds the cell. The run stops where an atom's grade passes `grade_max` (if the
+    potential has an active set).
+    """
     steps = max(frames, int(round(time_ps * 1000.0 / timestep_fs)))
     start = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
+    if protocol == "compress":
+        assert to_pressure_GPa is not None
+        ensemble = protocols.compress(temperature_K, (pressure_GPa, to_pressure_GPa), seed)
+    elif protocol == "fixed":
+        ensemble = protocols.fixed_cell(temperature_K, seed)
+    else:
+        ensemble = protocols.startup(temperature_K, pressure_GPa, seed, "independent")
+    prepare = protocols.relax_cell(pressure_GPa) if protocol == "search" else protocols.relax_positions()
     stage = Stage(
-        atoms=start, pair=PairStyle.nep(potential.nep_path, potential.elements),
-        ensemble=protocols.startup(temperature_K, pressure_GPa, seed, "independent"),
-        prepare=[*protocols.relax_positions(), *protocols.velocities(temperature_K, seed)],
+        atoms=start, pair=PairStyle.nep(potential.nep_path, potential.elements), ensemble=ensemble,
+        prepare=[*prepare, *protocols.velocities(temperature_K, seed)],
         steps=steps, timestep_fs=timestep_fs, dump_every=max(1, steps // frames), checkpoint_every=steps,
-        guards=Guards(temperature_max_K=5.0 * max(temperature_K, 600.0), volume_change=0.6),
+        guards=Guards(temperature_max_K=5.0 * max(temperature_K, 600.0), volume_change=0.6,
+                      grade_max=grade_max if potential.has_grade else None),
     )
     ended_by = ""
     try:
@@ -55,38 +76,51 @@ def excursion(atoms: Atoms, potential: Potential, pressure_GPa: float, temperatu
     except GuardFired as error:
         ended_by = str(error)
     except RunError as error:
-        return Excursion(str(atoms.info.get("kind", "?")), pressure_GPa, temperature_K, 0.0, str(error)[:200], ())
+        return Excursion(str(atoms.info.get("kind", "?")), pressure_GPa, temperature_K, 0.0, str(error)[:200], (), 1)
     path = folder / "trajectory.dump"
     read = list(read_trajectory(path)) if path.is_file() and path.stat().st_size else []
     seen = [_as_cell(frame_atoms(frame)) for frame in read]
     if ended_by and (folder / "guard_frames.extxyz").is_file():
-        seen += [_as_cell(a) for a in read_frames(folder / "guard_frames.extxyz")]
+        # Its first ones are the last of the trajectory once more.
+        seen += [a for a in map(_as_cell, read_frames(folder / "guard_frames.extxyz")) if not _repeats(a, seen)]
     kind = str(atoms.info.get("kind", "all"))
     good = []
-    for number, frame in enumerate(f for f in seen if _labellable(f)):
+    whole = [frame for frame in seen if labellable(frame)]
+    for number, frame in enumerate(whole):
         frame.info = {
-            "kind": kind, "parent": str(atoms.info.get("parent", folder.name)), "metallic": False,
+            "kind": kind, "parent": str(atoms.info.get("parent", folder.name)),
+            "metallic": bool(atoms.info.get("metallic", False)),
             "target_pressure_GPa": round(float(pressure_GPa), 3),
             "origin": f"explore {potential.name} T={temperature_K:.0f} P={pressure_GPa:.1f} {folder.name}/{number}"
                       + (" guard" if ended_by else ""),
         }
-        frame.info["metallic"] = bool(atoms.info.get("metallic", False))
         good.append(frame)
     lived = read[-1].time_ps if read else 0.0
-    return Excursion(kind, pressure_GPa, temperature_K, lived, ended_by, tuple(good[1:]))
+    return Excursion(kind, pressure_GPa, temperature_K, lived, ended_by, tuple(good[1:]), len(seen) - len(whole))
 
 
 def _as_cell(atoms: Atoms) -> Atoms:
     return Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
 
 
-def _labellable(atoms: Atoms) -> bool:
+def _repeats(atoms: Atoms, seen: Sequence[Atoms]) -> bool:
+    """Whether `atoms` is one of `seen` to the precision of a trajectory."""
+    for other in seen[-4:]:
+        if np.allclose(other.cell[:], atoms.cell[:], atol=1e-3):
+            off = np.linalg.solve(atoms.cell[:].T, (atoms.positions - other.positions).T)
+            if np.abs(off - np.round(off)).max() < 1e-4:
+                return True
+    return False
+
+
+def labellable(atoms: Atoms) -> bool:
     """False for cells on which the reference level cannot be trusted, or which have fallen apart."""
     distances = neighbor_list("d", atoms, {("H", "H"): LABELLED_HH_A})
     close = neighbor_list("d", atoms, 1.6)
     i = neighbor_list("i", atoms, 1.0)
     heavy = atoms.numbers[i] != 1
-    return len(distances) == 0 and not heavy.any() and len(close) < 20 * len(atoms) and atoms.get_volume() < 2000.0
+    return (len(distances) == 0 and not heavy.any() and len(close) < 20 * len(atoms)
+            and atoms.get_volume() < LARGEST_VOLUME_A3 * max(1.0, len(atoms) / 12.0))
 
 
 def fingerprint(atoms: Atoms, potential: Potential) -> np.ndarray:

@@ -29,12 +29,16 @@ SHORTEST_RADII_SHARE = 0.6
 
 @dataclass(frozen=True)
 class Guards:
-    """Limits of a run. `volume_change` is relative to the start; distances by sorted element pair, in A."""
+    """Limits of a run. `volume_change` is relative to the start; distances by sorted element pair, in A.
+
+    `grade_max` limits the extrapolation grade of every atom, for pair styles whose nep.txt has an active set beside it.
+    """
 
     temperature_max_K: float
     volume_change: float = 0.25
     every: int = 20
     shortest_A: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    grade_max: float | None = None
 
     def limit_A(self, a: str, b: str) -> float:
         """Shortest distance allowed between the elements `a` and `b`."""
@@ -59,7 +63,13 @@ class Guards:
         lines += [f"variable guard_distance equal {'+'.join(counts)}",
                   f"variable guard_volume equal abs(vol/{volume_A3:.10g}-1.0)",
                   "variable guard_temperature equal temp"]
-        for name, limit in (("distance", 0.5), ("volume", self.volume_change), ("temperature", self.temperature_max_K)):
+        limits = [("distance", 0.5), ("volume", self.volume_change), ("temperature", self.temperature_max_K)]
+        if self.grade_max is not None:
+            lines += [f"fix grade all pair {self.every} nep/megabar grade 1",
+                      "compute worst_grade all reduce max f_grade",
+                      "variable guard_grade equal c_worst_grade"]
+            limits.append(("grade", self.grade_max))
+        for name, limit in limits:
             lines.append(f"fix guard_{name} all halt {self.every} v_guard_{name} > {limit:.10g} error soft message yes")
         return lines
 
@@ -86,8 +96,12 @@ def closest_pair(atoms: Atoms, guards: Guards) -> tuple[int, int, float, float]:
     return int(i[k]), int(j[k]), float(distance[k]), float(limit[k])
 
 
-def offence(guard: str, value: float, atoms: Atoms, guards: Guards) -> Offence:
-    """Say in words what fired, from the state `atoms` at the stop. Ids in messages are LAMMPS's, from 1."""
+def offence(guard: str, value: float, atoms: Atoms, guards: Guards, grades: np.ndarray | None = None) -> Offence:
+    """Say in words what fired, from the state `atoms` at the stop and its grades (n,). Ids are LAMMPS's, from 1."""
+    if guard == "grade" and grades is not None:
+        worst = int(np.argmax(grades))
+        return Offence(guard, (worst,), f"atom {worst + 1} ({atoms.symbols[worst]}) has extrapolation grade "
+                                        f"{value:.1f}, the limit is {guards.grade_max:g}")
     if guard == "distance":
         i, j, distance, limit = closest_pair(atoms, guards)
         return Offence(guard, (i, j), f"atoms {i + 1} ({atoms.symbols[i]}) and {j + 1} ({atoms.symbols[j]}) are "

@@ -26,6 +26,7 @@ from ase.data import atomic_masses, atomic_numbers
 from megabar.campaign.files import write_text
 from megabar.errors import InputError, RunError
 from megabar.kernel import plugin_directory
+from megabar.potential.uncertainty import FILE as ACTIVE_SET
 
 BAR_PER_GPA = 1.0e4
 COMMAND_VARIABLE = "MEGABAR_LAMMPS"
@@ -42,10 +43,14 @@ _THERMO_NAMES = ("step", "time_ps", "temperature_K", "pressure_GPa", "potential_
 
 @dataclass(frozen=True)
 class PairStyle:
-    """What makes the forces: LAMMPS `lines` for atom types that stand for `elements` in this order."""
+    """What makes the forces: LAMMPS `lines` for atom types that stand for `elements` in this order.
+
+    `nep_txt` is the file behind them, where there is one.
+    """
 
     elements: tuple[str, ...]
     lines: tuple[str, ...]
+    nep_txt: Path | None = None
 
     @classmethod
     def nep(cls, nep_txt: str | Path, elements: Sequence[str]) -> PairStyle:
@@ -53,7 +58,23 @@ class PairStyle:
         path = Path(nep_txt).resolve()
         if '"' in str(path):
             raise InputError(f"{path}: a double quote in the name cannot be passed to LAMMPS; rename the folder")
-        return cls(tuple(elements), ("pair_style nep/megabar", f'pair_coeff * * "{path}" {" ".join(elements)}'))
+        return cls(tuple(elements), ("pair_style nep/megabar", f'pair_coeff * * "{path}" {" ".join(elements)}'), path)
+
+    @property
+    def has_grade(self) -> bool:
+        """Whether an active set lies beside the nep.txt, so that atoms have an extrapolation grade."""
+        return self.nep_txt is not None and self.nep_txt.with_name(ACTIVE_SET).is_file()
+
+    def grades(self, atoms: Atoms) -> np.ndarray | None:
+        """Extrapolation grades (n,) of `atoms`, or None where there are none."""
+        if not self.has_grade:
+            return None
+        from megabar.potential.library import load
+
+        assert self.nep_txt is not None
+        calculator = load(self.nep_txt).calculator()
+        calculator.calculate(atoms)
+        return np.asarray(calculator.results["grade"])
 
     def types_of(self, numbers: np.ndarray) -> np.ndarray:
         """LAMMPS types (from 1) of atoms; InputError for an element that the pair style does not have."""

@@ -18,6 +18,9 @@ BAROSTAT_PS = 1.0
 STARTUP_BAROSTAT_PS = 0.3
 
 
+_FIXED_POINT = " fixedpoint 0 0 0"
+"""LAMMPS dilates about the centre of the cell otherwise, which it computes anew, with other rounding, after a restart:
+with a fixed point a run that was killed and went on is the uninterrupted one to the last bit."""
 _NO_DRIFT = "fix drift all momentum 200 linear 1 1 1 rescale"
 
 InPlane = Literal["independent", "coupled", "fixed"]
@@ -46,7 +49,7 @@ def velocities(temperature_K: float, seed: int) -> list[str]:
 def _pressure(pressure_GPa: float, period_ps: float, in_plane: InPlane) -> str:
     p = bars(pressure_GPa)
     words = " ".join(f"{axis} {p} {p} {period_ps:.6g}" for axis in ("z" if in_plane == "fixed" else "xyz"))
-    return words + (" couple xy" if in_plane == "coupled" else "")
+    return words + (" couple xy" if in_plane == "coupled" else "") + _FIXED_POINT
 
 
 def startup(temperature_K: float, pressure_GPa: float, seed: int, in_plane: InPlane) -> list[str]:
@@ -56,6 +59,26 @@ def startup(temperature_K: float, pressure_GPa: float, seed: int, in_plane: InPl
     # (seen: 1620 K for 1473 K in CaH2). The drift is taken out by itself.
     return [f"fix move all nph {_pressure(pressure_GPa, STARTUP_BAROSTAT_PS, in_plane)} drag 1.0",
             f"fix friction all langevin {t} {t} {THERMOSTAT_PS} {_seed(seed, 2)}", _NO_DRIFT]
+
+
+def compress(temperature_K: float, pressures_GPa: tuple[float, float], seed: int) -> list[str]:
+    """As `startup` with every axis free, the pressure going linearly from the first value to the second."""
+    first, last = (bars(p) for p in pressures_GPa)
+    axes = " ".join(f"{axis} {first} {last} {STARTUP_BAROSTAT_PS:.6g}" for axis in "xyz")
+    t = f"{temperature_K:.10g}"
+    return [f"fix move all nph {axes} drag 1.0{_FIXED_POINT}",
+            f"fix friction all langevin {t} {t} {THERMOSTAT_PS} {_seed(seed, 2)}", _NO_DRIFT]
+
+
+def fixed_cell(temperature_K: float, seed: int) -> list[str]:
+    """Langevin friction at constant volume: slabs beside vacuum, which have no pressure to hold."""
+    t = f"{temperature_K:.10g}"
+    return ["fix move all nve", f"fix friction all langevin {t} {t} {THERMOSTAT_PS} {_seed(seed, 2)}", _NO_DRIFT]
+
+
+def microcanonical() -> list[str]:
+    """Neither thermostat nor barostat: what the integrator and the forces do by themselves."""
+    return ["fix move all nve"]
 
 
 def held(group: str, stiffness_eV_per_A2: float = 2.0) -> list[str]:
@@ -76,5 +99,8 @@ def at_rest() -> list[str]:
 
 
 def _seed(seed: int, salt: int) -> int:
-    """A LAMMPS seed (1 to 2^31 - 1) that differs by `salt`, so that no two random streams of a run are the same."""
-    return 1 + (seed * 1_000_003 + salt * 7919 + 12345) % 2_000_000_000
+    """A LAMMPS seed that differs by `salt`, so that no two random streams of a run are the same.
+
+    At most 900 million: beyond that the Marsaglia generator behind fix langevin refuses (from seed 57 of react on).
+    """
+    return 1 + (seed * 1_000_003 + salt * 7919 + 12345) % 899_999_999

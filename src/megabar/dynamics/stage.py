@@ -239,7 +239,8 @@ def _stopped(stage: Stage, folder: Path, guard: str, step: int, value: float, de
         last[-1].wrap()
     if not last:
         raise RunError(f"{folder}: stopped by the {guard} guard before its first frame ({detail}); look at lammps.out")
-    found = guarding.offence(guard, value, last[-1], stage.guards)
+    grades = stage.pair.grades(last[-1]) if guard == "grade" else None
+    found = guarding.offence(guard, value, last[-1], stage.guards, grades)
     reason = found.reason if guard != "explosion" else detail.split(";")[0]
     small = []
     for frame in last:

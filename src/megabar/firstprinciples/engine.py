@@ -30,5 +30,6 @@ class Engine(Protocol):
 
 
 def engine(name: str) -> Engine:
-    """The engine module `name` ("gpaw" or "qe")."""
-    return cast(Engine, importlib.import_module(f"megabar.firstprinciples.{name}"))
+    """The engine module `name` ("gpaw" or "qe"), or "module:" with the full name of a module elsewhere."""
+    path = name.removeprefix("module:") if name.startswith("module:") else f"megabar.firstprinciples.{name}"
+    return cast(Engine, importlib.import_module(path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -95,7 +96,20 @@ LEVELS = {level.id: level for level in (PBE_GPAW_1, PBE_QE_1, PBESOL_D3_QE_1)}
 
 
 def level(name: str) -> Level:
-    """The level called `name`; InputError lists those there are."""
+    """The level called `name`; InputError lists those there are.
+
+    "module:NAME" is a level defined elsewhere, with its engine a module as in `engine.py`: a code of one's own, or a
+    stand-in that costs nothing.
+    """
+    if ":" in name:
+        module, _, attribute = name.partition(":")
+        try:
+            found = getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise InputError(f"level {name!r}: {error}; give module:NAME of a Level that Python can import") from None
+        if not isinstance(found, Level):
+            raise InputError(f"level {name!r}: is a {type(found).__name__}, not a Level")
+        return found
     if name not in LEVELS:
         near = difflib.get_close_matches(name, LEVELS, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known levels: {', '.join(LEVELS)}"

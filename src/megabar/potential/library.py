@@ -12,8 +12,11 @@ from typing import Any
 from megabar.campaign.files import read_yaml
 from megabar.errors import InputError, PotentialUnknown
 from megabar.potential.calculator import NEP, Precision
+from megabar.potential.domain import Domain
 from megabar.potential.nep import NEPModel
+from megabar.potential.uncertainty import FILE as ACTIVE_SET
 from megabar.potential.uncertainty import ActiveSet
+from megabar.potential.versions import folder_of, split_name
 
 LIBRARY = Path(__file__).resolve().parent / "library"
 """Folder of the shipped potentials, one folder each."""
@@ -36,6 +39,16 @@ class Potential:
     def nep_path(self) -> Path:
         """The file that LAMMPS reads."""
         return self.path / "nep.txt"
+
+    @property
+    def domain(self) -> Domain:
+        """Pressures, temperatures and compositions it was trained on, as its card states them."""
+        return Domain.from_card(self.card)
+
+    @property
+    def has_grade(self) -> bool:
+        """Whether an active set lies beside the nep.txt."""
+        return (self.path / ACTIVE_SET).is_file()
 
     def calculator(self, *, precision: Precision = "double", backend: str = "kernel") -> NEP:
         """An ASE calculator, with the extrapolation grade where the folder has an active set."""
@@ -63,19 +76,24 @@ def available() -> list[str]:
 def load(name_or_folder: str | Path) -> Potential:
     """The shipped potential of that name, or the one in that folder (or whose `nep.txt` is named directly).
 
+    "NAME" is the newest version, "NAME@1" an old one; the same holds for a folder with a `versions` folder in it.
     Raises PotentialUnknown when there is none, or its files are damaged; the message suggests near names.
     """
     text = str(name_or_folder)
     names = available()
-    if text in names:
-        return _open(LIBRARY / text)
     folder = Path(text).expanduser()
+    version = None
+    if not folder.exists():  # a folder may have an @ in its name
+        text, version = split_name(text)
+        folder = Path(text).expanduser()
+    if text in names:
+        return _open(folder_of(LIBRARY / text, version), text, version)
     if folder.is_file() and folder.name == "nep.txt":
         folder = folder.parent
     if folder.is_dir():
         if not (folder / "nep.txt").is_file():
             raise PotentialUnknown(f"potential folder {text}: holds no nep.txt; give a folder that does")
-        return _open(folder.resolve())
+        return _open(folder_of(folder.resolve(), version), folder.resolve().name, version)
     near = difflib.get_close_matches(text.lower(), [name.lower() for name in names], n=1, cutoff=0.5)
     hint = f"shipped are {', '.join(names)}; or give a folder" if names else "give a folder that holds a nep.txt"
     if near:
@@ -83,7 +101,7 @@ def load(name_or_folder: str | Path) -> Potential:
     raise PotentialUnknown(f"potential {text!r} is neither shipped nor a folder: {hint}")
 
 
-def _open(folder: Path) -> Potential:
+def _open(folder: Path, name: str, version: int | None) -> Potential:
     model = NEPModel.read(folder / "nep.txt")
     path = folder / "card.yaml"
     card: Any = {}
@@ -94,7 +112,7 @@ def _open(folder: Path) -> Potential:
             raise PotentialUnknown(str(error)) from None
     if not isinstance(card, dict):
         raise PotentialUnknown(f"{path}: is not a mapping; write 'key: value' lines or remove it")
-    return Potential(folder.name, folder, model, MappingProxyType(card))
+    return Potential(name if version is None else f"{name}@{version}", folder, model, MappingProxyType(card))
 
 
 def _elements_of(folder: Path) -> tuple[str, ...]:

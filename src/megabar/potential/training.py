@@ -14,6 +14,7 @@ from megabar.campaign.files import write_text, write_yaml
 from megabar.errors import InputError
 from megabar.potential import trainer
 from megabar.potential.dataset import dataset_hash, element_shifts_eV, manifest, read_dataset, split_by_parent
+from megabar.potential.domain import Domain
 from megabar.potential.evaluation import Evaluation, evaluate
 from megabar.potential.nep import NEPModel
 from megabar.potential.uncertainty import ActiveSet
@@ -71,7 +72,6 @@ def train(paths: Sequence[str | Path], out: Path, settings: TrainSettings, name:
     on_train.save(out / "parity-train")
     if on_held is not None:
         on_held.save(out / "parity-validation")
-    pressures = [f.pressure_GPa for f in frames if f.kind not in ("dimer", "squeezed")]
     write_yaml(out / "card.yaml", {
         "name": name or out.name,
         "version": 1,
@@ -79,7 +79,7 @@ def train(paths: Sequence[str | Path], out: Path, settings: TrainSettings, name:
         "level": manifest(frames)["levels"],
         "dataset": {"hash": dataset_hash(frames), "frames": len(frames), "training": len(kept),
                     "validation": len(held), "by_kind": manifest(frames)["by_kind"]},
-        "domain": {"pressure_GPa": [round(min(pressures), 1), round(max(pressures), 1)] if pressures else None},
+        "domain": Domain.of(frames).as_dict(),
         "settings": settings.model_dump(),
         "energy_shift_in_file_eV": dict(zip(elements, (round(float(s), 6) for s in shifts), strict=True)),
         "errors_validation": on_held.groups if on_held else None,

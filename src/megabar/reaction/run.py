@@ -31,7 +31,9 @@ from megabar.dynamics.lammps import PairStyle, lammps_command, read_thermo
 from megabar.dynamics.stage import Stage, StageResult, run_stage
 from megabar.dynamics.trajectory import last_frame
 from megabar.errors import InputError
+from megabar.potential.domain import Breach
 from megabar.potential.library import Potential, load
+from megabar.potential.uncertainty import FILE as ACTIVE_SET
 from megabar.reaction.build import (
     Layout,
     build_crystal,
@@ -56,7 +58,7 @@ SECONDS_PER_ATOM_STEP = 8e-6
 """One core, NEP4 at the density of hydrogen at 40 GPa: for the estimate of a dry run only."""
 PRESSURES_GPA = (1.0, 1000.0)
 """Where the starting volumes hold; at 1 GPa and 1473 K the ideal gas has 20 A^3 per H2."""
-_NOT_IDENTITY = {"ranks"}
+_NOT_IDENTITY = {"ranks", "grade_max", "outside_domain"}
 """Settings that may change between a run and its resumption."""
 
 
@@ -93,7 +95,13 @@ class ReactionPlan:
         if settings.reactant == "vacuum":  # the same slab as beside hydrogen
             layout = replace(layout, n_molecules=0)
         lammps_command(settings.ranks)
-        return cls(settings, pressure, temperature, *times, potential, layout)
+        plan = cls(settings, pressure, temperature, *times, potential, layout)
+        if not settings.outside_domain:
+            for breach in plan._breaches():
+                if breach.far:
+                    raise InputError(f"potential {potential.name}: {breach.text}, too far to trust: stay nearer, train "
+                                     "on it, or set outside_domain: true in --config")
+        return plan
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -124,15 +132,18 @@ class ReactionPlan:
 
     def notes(self) -> tuple[str, ...]:
         """What a reader should know before believing the run."""
-        low, high = self.potential.card.get("domain", {}).get("pressure_GPa", (0.0, float("inf")))
-        notes = []
-        if not low <= self.pressure_GPa <= high:
-            notes.append(f"{self.pressure_GPa:g} GPa is outside the {low:g}-{high:g} GPa on which "
-                         f"{self.potential.name} was trained")
+        notes = [f"potential {self.potential.name}: {breach.text}" for breach in self._breaches()]
         if self.settings.reactant == "vacuum":
             notes.append(f"vacuum: smooth walls hold the slab at the density of the crystal at {self.pressure_GPa:g} "
                          "GPa, at a fixed volume; without them it would fly apart")
         return tuple(notes)
+
+    def _breaches(self) -> tuple[Breach, ...]:
+        """What of the run lies outside the domain that the potential's card states."""
+        return self.potential.domain.breaches(
+            pressure_GPa=self.pressure_GPa, temperature_K=self.temperature_K,
+            h_per_metal=(self.layout.n_slab - self.layout.n_metal) / self.layout.n_metal,
+            pure_hydrogen=self.settings.reactant == "H2")
 
     def identity(self) -> dict[str, Any]:
         """What makes two runs the same run."""
@@ -245,6 +256,8 @@ def run_reaction(settings: ReactSettings, out: str | Path,
     out.mkdir(parents=True, exist_ok=True)
     with _locked(out) as lock, RunRecord(out, "react", resolved, settings.seed) as record:
         if not (out / "settings.yaml").is_file():
+            if plan.potential.has_grade:
+                shutil.copyfile(plan.potential.path / ACTIVE_SET, out / ACTIVE_SET)
             shutil.copyfile(plan.potential.nep_path, out / "nep.txt")
             write_yaml(out / "settings.yaml", plan.identity())
         record.hashes["nep.txt"] = file_hash(out / "nep.txt")
@@ -381,7 +394,8 @@ class _Run:
                ensemble: Sequence[str], groups: Mapping[str, np.ndarray] | None = None) -> StageResult:
         plan, settings = self.plan, self.plan.settings
         dump_every = max(1, round(settings.frame_every_fs / settings.timestep_fs))
-        guards = Guards(temperature_max_K=1.5 * plan.temperature_K + 300.0, volume_change=volume_change)
+        guards = Guards(temperature_max_K=1.5 * plan.temperature_K + 300.0, volume_change=volume_change,
+                        grade_max=settings.grade_max if self.pair.has_grade else None)
         stage = Stage(atoms=atoms, pair=self.pair, ensemble=ensemble, prepare=prepare, steps=plan.steps(name),
                       timestep_fs=settings.timestep_fs, guards=guards, groups=groups or {}, dump_every=dump_every,
                       thermo_every=max(1, min(dump_every, 50)), checkpoint_every=10 * dump_every)

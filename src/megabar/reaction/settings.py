@@ -36,6 +36,9 @@ class ReactSettings(Settings):
     frame_every_fs: float = Field(50.0, ge=1.0, le=10_000.0, description="Time between frames of the trajectory.")
     seed: int = Field(0, ge=0, le=1_000_000, description="Seed of velocities and of the fluid.")
     ranks: int = Field(1, ge=1, le=4096, description="MPI processes.")
+    grade_max: float = Field(10.0, gt=0.0, description="Extrapolation grade at which the run stops, where the "
+                                                       "potential has an active set; a healthy run stays near 1.")
+    outside_domain: bool = Field(False, description="Run also far outside what the potential was trained on.")
 
     @model_validator(mode="before")
     @classmethod
