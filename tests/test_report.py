@@ -79,7 +79,8 @@ def test_every_frame_is_watched_with_the_species_of_the_analysis(folder, frames)
     # Three molecules went in; one may stand so near a hydridic H that it is H3-like.
     assert counts[0, spec.ABSORBED] == 0 and counts[-1, spec.ABSORBED] in (4, 6)
     inside = frames[-1].species == spec.ABSORBED
-    assert np.nanmax(frames[-1].absorbed_for_ps[inside]) == pytest.approx(2.2 - 0.4, abs=0.15)
+    longest = np.nanmax(frames[-1].absorbed_for_ps[inside])
+    assert min(abs(longest - (2.2 - entered)) for entered in (0.4, 0.8)) < 0.1
 
 
 @pytest.mark.parametrize("offered, most", [(1, 5), (5, 5), (11, 5), (100, 7), (1000, 150)])
