@@ -13,7 +13,7 @@ from megabar.cli.options import DryRun, Json, Out, Pressure
 def planets(
     names: Annotated[list[str] | None, typer.Argument(help="earth, uranus, neptune, jupiter, super-earth.")] = None,
     pressure: Pressure = None,
-    on: Annotated[Path | None, typer.Option("--on", help="CSV with pressure_GPa and temperature_K to draw too.")] = None,
+    on: Annotated[Path | None, typer.Option("--on", help="CSV of pressure_GPa, temperature_K to draw too.")] = None,
     out: Out = None,
     json: Json = False,
     dry_run: DryRun = False,

@@ -69,6 +69,8 @@ def plot_road(ax: Any, result: ReactionEnthalpy) -> None:
         levels = [(0.0, 0.0), (row.get("liquid_eV"), row.get("liquid_error_eV")),
                   (row.get("solid_eV"), row.get("solid_error_eV"))]
         there = [(x, y, e) for x, (y, e) in enumerate(levels) if y is not None]
+        if len(there) == 1:
+            continue
         for x, y, e in there:
             ax.plot([x - 0.25, x + 0.25], [y, y], color=colour, lw=2.0,
                     label=f"{row['pressure_GPa']:g} GPa" if x == there[0][0] else None)
@@ -92,6 +94,9 @@ def plot_end(ax: Any, result: ReactionEnthalpy) -> None:
             ax.errorbar([row["pressure_GPa"]], [row["liquid_above_solid_eV"]], [row["liquid_above_solid_error_eV"]],
                         fmt="s", color=COLOURS[k % len(COLOURS)], capsize=3, ms=6)
     ax.plot([], [], "ks", label=f"liquid {product}")
+    if all(row["liquid_above_solid_eV"] is None for row in result.hot_table()):
+        ax.text(0.5, 0.6, "no liquid lasted", transform=ax.transAxes, ha="center")
+        ax.set_xticks([])
     ax.set_xlabel("pressure (GPa)")
     ax.set_ylabel("enthalpy relative to the solid (eV)")
     ax.set_title("after the reaction", fontsize=10)

@@ -104,7 +104,8 @@ class EnthalpyPlan:
                 hot = tuple(pressures[k] for k in sorted(picks))
         every = sorted(set(pressures) | set(hot))
         phases = {f.text: phases_of(f, settings.phase, settings.library) for f in reaction.formulas}
-        source.check([p.cell(every[0]) for group in phases.values() for p in group], every)
+        source.check([], every)
+        source.check([p.cell(every[0]) for group in phases.values() for p in group])
         return cls(reaction, source, tuple(every), phases, kelvin, hot, settings)
 
     def summary(self) -> dict[str, Any]:

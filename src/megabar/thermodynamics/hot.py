@@ -30,7 +30,7 @@ from megabar.thermodynamics.reactions import Formula, State
 from megabar.thermodynamics.solidity import BRAGG_SOLID, diffusion, framework
 from megabar.units import BOLTZMANN_EV_PER_K, EV_PER_A3_IN_GPA
 
-VERSION = "1"
+VERSION = "2"
 TIMESTEP_FS = 0.5
 MELT_FACTOR, MELT_LEAST_K, MELT_STEP_K, MELT_TRIES = 2.0, 3000.0, 1000.0, 3
 """A liquid is made at twice the temperature, at least 3000 K, and 1000 K more for each try that stayed crystalline."""
@@ -50,6 +50,9 @@ MOLTEN_ORDER, MOLTEN_A2_PER_PS = 0.15, 0.1
 """
 WINDOW = 10
 """Frames of one window in which a liquid is looked at; the mean stops before the first that is crystalline."""
+LADDER, LADDER_PS, LADDER_SETTLE_PS = (1.0, 0.8, 0.6, 0.45), 2.5, 0.5
+"""A liquid that freezes at once is followed at these shares of the way from the temperature up to that of the melt, and
+its enthalpy extrapolated in a straight line: its heat capacity changes little over this range."""
 FLOWS_A2_PER_PS = 0.02
 """Diffusion (2e-10 m^2/s) below which disorder is a glass on this time scale: atoms move less than 1.5 A in 20 ps."""
 _DRIFT = 4.0
@@ -185,18 +188,20 @@ def compute_hot(inputs: dict[str, Any], folder: Path) -> dict[str, Any]:
     crystal = Atoms(inputs["numbers"], cell=inputs["edges_A"], scaled_positions=inputs["scaled_positions"], pbc=True)
     run = _Runner(pair, inputs["pressure_GPa"], inputs["temperature_K"], inputs["seed"], folder)
     notes: list[str] = []
-    disordered = inputs["state"] != "solid"
-    if disordered:
-        start, note = run.melt(crystal, inputs["state"] == "fluid")
-        notes += note
-    else:
-        start = run.stage("settle", crystal, run.langevin(inputs["temperature_K"], None, "xyz", 2), SETTLE_PS,
-                          [*protocols.relax_positions(), *protocols.velocities(2.0 * inputs["temperature_K"],
-                                                                               inputs["seed"])]).atoms
-    # Half of what a harmonic crystal gets as velocities goes into its springs, hence twice the temperature above.
-    result = run.stage("run", start, run.nose_hoover("iso" if disordered else "xyz"), inputs["time_ps"], [],
-                       thermo_every=10)
-    return _judge(inputs, result, notes)
+    kelvin = inputs["temperature_K"]
+    if inputs["state"] == "solid":
+        # Half of what a harmonic crystal gets as velocities goes into its springs, hence twice the temperature.
+        start = run.stage("settle", crystal, run.langevin(kelvin, None, "xyz", 2), SETTLE_PS,
+                          [*protocols.relax_positions(), *protocols.velocities(2.0 * kelvin, inputs["seed"])]).atoms
+        result = run.stage("run", start, run.nose_hoover(kelvin, "xyz"), inputs["time_ps"], [], thermo_every=10)
+        return _judge(inputs, result, notes)
+    molten, hot_K, notes = run.melt(crystal, inputs["state"] == "fluid")
+    start = run.quench(molten, hot_K)
+    result = run.stage("run", start, run.nose_hoover(kelvin, "iso"), inputs["time_ps"], [], thermo_every=10)
+    found = _judge(inputs, result, notes)
+    if not found["good"] and inputs["state"] == "liquid":
+        return _extrapolated(inputs, run, molten, hot_K, found)
+    return found
 
 
 @dataclass(frozen=True)
@@ -233,13 +238,13 @@ class _Runner:
                 f"fix friction all langevin {from_K:.6g} {to_K or from_K:.6g} {protocols.THERMOSTAT_PS} {seed}",
                 "fix drift all momentum 200 linear 1 1 1 rescale"]
 
-    def nose_hoover(self, axes: Literal["xyz", "iso"]) -> list[str]:
-        t = f"{self.temperature_K:.6g}"
+    def nose_hoover(self, temperature_K: float, axes: Literal["xyz", "iso"]) -> list[str]:
+        t = f"{temperature_K:.6g}"
         return [f"fix move all npt temp {t} {t} {protocols.THERMOSTAT_PS} "
                 + self.barostat(axes, protocols.BAROSTAT_PS), "fix drift all momentum 200 linear 1 1 1 rescale"]
 
-    def melt(self, crystal: Atoms, fluid: bool) -> tuple[Atoms, list[str]]:
-        """Heat until the framework has lost its order, quench, settle: the liquid, and what has to be said."""
+    def melt(self, crystal: Atoms, fluid: bool) -> tuple[Atoms, float, list[str]]:
+        """Heat until the framework has lost its order: the melt, its temperature, and what has to be said."""
         hot_K = FLUID_FACTOR * self.temperature_K if fluid else max(MELT_FACTOR * self.temperature_K, MELT_LEAST_K)
         notes: list[str] = []
         atoms = shaken(crystal, self.seed)
@@ -251,12 +256,17 @@ class _Runner:
             late = _frames(molten)[30:]
             if steady_order(late) < MOLTEN_ORDER and diffusion(late).framework_A2_per_ps > MOLTEN_A2_PER_PS:
                 break
-            hot_K += MELT_STEP_K
+            if number < MELT_TRIES:
+                hot_K += MELT_STEP_K
         else:
-            notes.append(f"still crystalline after {MELT_PS:g} ps at {hot_K - MELT_STEP_K:g} K")
-        cold = self.stage("quench", atoms, self.langevin(hot_K, self.temperature_K, "iso", 20), QUENCH_PS, [], hot=True)
-        return self.stage("settle", cold.atoms, self.langevin(self.temperature_K, None, "iso", 21), SETTLE_PS,
-                          []).atoms, notes
+            notes.append(f"still crystalline after {MELT_PS:g} ps at {hot_K:g} K")
+        return atoms, hot_K, notes
+
+    def quench(self, molten: Atoms, hot_K: float) -> Atoms:
+        """The melt at the temperature of the run."""
+        t = self.temperature_K
+        cold = self.stage("quench", molten, self.langevin(hot_K, t, "iso", 20), QUENCH_PS, [], hot=True)
+        return self.stage("settle", cold.atoms, self.langevin(t, None, "iso", 21), SETTLE_PS, []).atoms
 
 
 def shaken(crystal: Atoms, seed: int) -> Atoms:
@@ -340,3 +350,41 @@ def _judge(inputs: dict[str, Any], result: StageResult, notes: list[str]) -> dic
         "mean_pressure_GPa": pressure, "mean_temperature_K": temperature, "bragg": order,
         "framework_diffusion_A2_per_ps": moves.framework_A2_per_ps,
         "hydrogen_diffusion_A2_per_ps": moves.hydrogen_A2_per_ps, "notes": list(notes)}
+
+
+def _extrapolated(inputs: dict[str, Any], run: _Runner, molten: Atoms, hot_K: float, frozen: dict[str, Any],
+                  ) -> dict[str, Any]:
+    """The liquid that does not last, from temperatures at which it does; `frozen` unchanged (but for a note) when there
+    are fewer than two of them."""
+    kelvin, atoms, rows = inputs["temperature_K"], molten, []
+    where = f"{inputs['formula']} liquid at {inputs['pressure_GPa']:g} GPa, {kelvin:g} K"
+    for number, share in enumerate(LADDER):
+        t = kelvin + share * (hot_K - kelvin)
+        result = run.stage(f"ladder-{number}", atoms, run.nose_hoover(t, "iso"), LADDER_PS, [], thermo_every=10,
+                           hot=True)
+        atoms = result.atoms
+        late = [f for f in _frames(result) if f.time_ps >= LADDER_SETTLE_PS]
+        if steady_order(late) > BRAGG_SOLID:
+            break
+        settled = result.thermo["time_ps"] >= LADDER_SETTLE_PS
+        volume, energy = (result.thermo[k][settled] for k in ("volume_A3", "potential_energy_eV"))
+        mean, error = block_error(energy + inputs["pressure_GPa"] / EV_PER_A3_IN_GPA * volume)
+        rows.append((t, mean, error, float(volume.mean()), diffusion(late)))
+    if len(rows) < 2:
+        notes = [*frozen["notes"], f"{where}: it froze at {t:.0f} K too, so nothing could be extrapolated"]
+        return {**frozen, "notes": notes}
+    t_K, means, errors, volumes, moves = zip(*rows, strict=True)
+    units = len(inputs["numbers"]) / inputs["formula_atoms"]
+    x, weight = np.array(t_K) - kelvin, 1.0 / np.array(errors)
+    # Weights are known errors, so the covariance is that of the design alone, whatever the scatter of few points.
+    design = np.stack([np.ones_like(x), x], axis=1) * weight[:, None]
+    covariance = np.linalg.inv(design.T @ design)
+    enthalpy = float((covariance @ design.T @ (np.array(means) * weight))[0])
+    kinetic = 1.5 * BOLTZMANN_EV_PER_K * kelvin * len(inputs["numbers"])
+    note = (f"{where}: froze at once; extrapolated from the liquid at {', '.join(f'{t:.0f}' for t in t_K)} K "
+            "(straight line)")
+    return {**frozen, "seen": "liquid", "good": True, "enthalpy_eV": (enthalpy + kinetic) / units,
+            "error_eV": float(np.sqrt(covariance[0, 0])) / units, "time_ps": LADDER_PS * len(rows),
+            "volume_A3": float(np.polyval(np.polyfit(x, volumes, 1), 0.0)) / units, "volume_error_A3": float("nan"),
+            "bragg": float("nan"), "framework_diffusion_A2_per_ps": moves[-1].framework_A2_per_ps,
+            "hydrogen_diffusion_A2_per_ps": moves[-1].hydrogen_A2_per_ps, "notes": [note]}

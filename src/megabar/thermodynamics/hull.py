@@ -220,7 +220,8 @@ def _by_pymatgen(order: Sequence[Compound], table: np.ndarray, own: np.ndarray) 
         diagram = PhaseDiagram(list(entries.values()))
         for i, entry in entries.items():
             if not np.isnan(own[i, k]):
-                energy = diagram.get_phase_separation_energy(entry, stable_only=True)
+                # Not only against the stable others: what this one hides would be stable without it.
+                energy = diagram.get_phase_separation_energy(entry, stable_only=False)
                 result[i, k] = -float(energy)
     return result
 

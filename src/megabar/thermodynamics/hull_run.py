@@ -72,7 +72,8 @@ def plan_phases(settings: HullSettings) -> tuple[tuple[str, ...], EnergySource, 
     for element in elements:
         if element not in pure:
             raise InputError(f"hull: no phase of {element} is known: give a cell of it with --phase FILE")
-    source.check([p.cell(pressures[0]) for g in groups for p in g], pressures)
+    source.check([], pressures)
+    source.check([p.cell(pressures[0]) for g in groups for p in g])
     return elements, source, pressures, groups, kelvin
 
 

@@ -18,7 +18,7 @@ from megabar.campaign.tasks import Outcome, Store, Task, run_tasks
 from megabar.crystals import prototypes
 from megabar.crystals.files import read_frames
 from megabar.crystals.volumes import metals
-from megabar.errors import PhaseUnknown, RunError
+from megabar.errors import InputError, PhaseUnknown, RunError
 from megabar.thermodynamics.curves import PhaseCurve
 from megabar.thermodynamics.engines import EnergySource
 from megabar.thermodynamics.reactions import Formula, formula_of, parse_formula
@@ -43,7 +43,11 @@ class Phase:
         """A cell near `pressure_GPa`; that of a file is taken as it is (relaxing it may take longer)."""
         if self.atoms is not None:
             return self.atoms.copy()
-        return prototypes.build(self.prototype, self.metal, pressure_GPa)
+        try:
+            return prototypes.build(self.prototype, self.metal, pressure_GPa)
+        except ValueError:
+            raise InputError(f"{self.name}: no starting volume is known at {pressure_GPa:g} GPa; give a cell near it "
+                             "with --phase") from None
 
 
 def from_file(path: str | Path) -> Phase:
@@ -112,7 +116,8 @@ def enthalpy_curves(phases: Sequence[Phase], source: EnergySource, pressures_GPa
     a phase is never a reason to stop the others. Raises RunError when every point of a composition failed, and what
     `source.check` raises before anything runs."""
     pressures = sorted(set(map(float, pressures_GPa)))
-    source.check([phase.cell(pressures[0]) for phase in phases], pressures)
+    source.check([], pressures)
+    source.check([phase.cell(pressures[0]) for phase in phases])
     used = seed if symmetry == "break" else 0
     executor = executor_for(source)
 
