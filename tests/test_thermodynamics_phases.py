@@ -98,6 +98,10 @@ def test_where_a_phase_has_no_answer_the_map_says_so():
     result = phase_diagram([LOOSE, short], np.linspace(0, 30, 16), np.linspace(0, 1000, 11))
     assert np.isnan(result.gibbs_eV[1][result.pressures_GPa > 15.0]).all()
     assert any("beyond 15 GPa" in n and "of 176 points" in n for n in result.notes)
+    np.testing.assert_array_equal(result.known, np.where(result.pressures_GPa > 15.0, 1, 2)[:, None] * np.ones(11))
+    # The change of field at 15 GPa, where the dense phase ends, is no line; that of equal Gibbs energy is.
+    [line] = result.boundaries
+    assert line.pressure_GPa.max() < 15.0
 
 
 def einstein(name, E0, V0, K0, nu0, formula="X"):

@@ -101,6 +101,11 @@ class PhaseDiagram:
         filled = np.where(np.isnan(self.gibbs_eV), np.inf, self.gibbs_eV)
         return np.where(np.isinf(filled).all(axis=0), -1, filled.argmin(axis=0))
 
+    @property
+    def known(self) -> np.ndarray:
+        """How many phases have a Gibbs energy (P, T): where not all have, the lowest of the known may not be lowest."""
+        return np.sum(~np.isnan(self.gibbs_eV), axis=0)
+
     def to_dict(self) -> dict[str, Any]:
         shares = {name: float(np.mean(self.stable == i)) for i, name in enumerate(self.names)}
         return {"formula": self.formula, "phases": list(self.names), "share_of_map": shares,
@@ -119,7 +124,7 @@ class PhaseDiagram:
         p, t = np.meshgrid(self.pressures_GPa, self.temperatures_K, indexing="ij")
         names = np.array([*self.names, ""])
         columns: dict[str, Any] = {"pressure_GPa": p.ravel(), "temperature_K": t.ravel(),
-                                   "stable": names[self.stable.ravel()]}
+                                   "stable": names[self.stable.ravel()], "phases_known": self.known.ravel()}
         for i, name in enumerate(self.names):
             columns[f"gibbs_eV {name}"] = self.gibbs_eV[i].ravel()
             columns[f"sigma_eV {name}"] = self.sigma_eV[i].ravel()
@@ -138,11 +143,16 @@ class PhaseDiagram:
 
     def plot(self, ax: Any, overlay: Sequence[Overlay] = ()) -> None:
         """Regions by colour, lines of equal Gibbs energy with a band of one standard error, and what others found."""
+        from matplotlib import rc_context
         from matplotlib.colors import ListedColormap
 
         p, t, stable = self.pressures_GPa, self.temperatures_K, self.stable
         ax.pcolormesh(p, t, np.ma.masked_less(stable, 0).T, cmap=ListedColormap(_COLOURS), vmin=-0.5,
                       vmax=len(_COLOURS) - 0.5, shading="nearest", rasterized=True)
+        if np.any(self.known < len(self.names)):
+            with rc_context({"hatch.linewidth": 0.5, "hatch.color": "0.5"}):
+                ax.contourf(p, t, (self.known < len(self.names)).T.astype(float), levels=[0.5, 1.5], colors="none",
+                            hatches=["///"])
         for i, name in enumerate(self.names):
             where = np.argwhere(stable == i)
             if len(where):
@@ -162,7 +172,8 @@ class PhaseDiagram:
         ax.set_ylim(t[0], t[-1])
         ax.set_xlabel("pressure (GPa)")
         ax.set_ylabel("temperature (K)")
-        ax.set_title(f"{self.formula}, quasi-harmonic; bands: one standard error", fontsize=10)
+        hatched = "; hatched: not all phases known" if np.any(self.known < len(self.names)) else ""
+        ax.set_title(f"{self.formula}, quasi-harmonic; bands: one standard error{hatched}", fontsize=10)
 
 
 def phase_diagram(phases: Sequence[GibbsSource], pressures_GPa: Sequence[float], temperatures_K: Sequence[float],
@@ -193,7 +204,8 @@ def phase_diagram(phases: Sequence[GibbsSource], pressures_GPa: Sequence[float],
                 except RunError as error:
                     refused.append(str(error))
         if refused:
-            notes.append(f"{refused[0]} ({len(refused)} of {pressure.size * temperature.size} points)")
+            notes.append(f"{refused[0]} ({len(refused)} of {pressure.size * temperature.size} points: hatched; the "
+                         "edge of a field there is no line of equal Gibbs energy)")
         notes += list(getattr(phase, "notes", ()))
     boundaries = [line for a, b in combinations(range(len(phases)), 2)
                   if (line := _boundary(phases, a, b, pressure, temperature, gibbs)) is not None]

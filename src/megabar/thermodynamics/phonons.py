@@ -102,9 +102,12 @@ class Phonons:
 
     def plot(self, ax: Any) -> None:
         """Bands; imaginary frequencies below zero, in red."""
+        jumps = np.flatnonzero(np.diff(self.path_axis) < 1e-9) + 1  # the path goes on elsewhere: no line across
+        axis = np.insert(self.path_axis, jumps, np.nan)
         for branch in self.path_THz.T:
-            ax.plot(self.path_axis, branch, color="#2171b5", lw=0.9)
-            ax.plot(self.path_axis, np.where(branch < -0.05, branch, np.nan), color="#cb181d", lw=1.2)
+            broken = np.insert(branch, jumps, np.nan)
+            ax.plot(axis, broken, color="#2171b5", lw=0.9)
+            ax.plot(axis, np.where(broken < -0.05, broken, np.nan), color="#cb181d", lw=1.2)
         for position, _ in self.path_labels:
             ax.axvline(position, color="0.85", lw=0.6)
         ax.axhline(0.0, color="0.7", lw=0.8)
