@@ -337,13 +337,15 @@ def test_bad_input_writes_nothing(arguments, tmp_path, capsys, monkeypatch):
 
 # Live
 
-SMALL = ["--k-mesh", "4", "--q-mesh", "2", "--cutoff", "40", "--mu-star", "0.12", "--json"]
+SMALL = ["--k-mesh", "6", "--q-mesh", "2", "--cutoff", "60", "--mu-star", "0.12", "--config", "elph.yaml", "--json"]
+CONFIG = "smearing_Ry: 0.04\nbroadening_step_Ry: 0.02\nbroadenings: 4\npath_points: 20\n"
 
 
 @pytest.mark.qe
 def test_dry_run_and_foreign_element(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     bulk("Al").write("Al.cif")
+    (tmp_path / "elph.yaml").write_text(CONFIG)
     assert main(["elph", "Al.cif", *SMALL, "--dry-run"]) == 0
     summary = json.loads(capsys.readouterr().out)
     assert summary["q_points"] == 3 and not (tmp_path / "elph-Al").exists()
@@ -356,10 +358,12 @@ def test_dry_run_and_foreign_element(tmp_path, capsys, monkeypatch):
 def test_aluminium_from_cell_to_tc_killed_and_resumed(tmp_path):
     """Killed while phonons run, typed again: no task is done twice, and the numbers are of the right size.
 
-    40 Ry and 4x4x4 (8x8x8) k-points are far too coarse for Al; lambda within a factor of two of 0.44 and omega_log
-    within 25 % of 300 K are what such meshes give, and a wrong unit, mass or weight would miss by far more.
+    lambda 0.44 and omega_log 296 K (Allen and Dynes, Phys. Rev. B 12, 905 (1975)) within 25 and 10 %: 12x12x12 k-points
+    and 2x2x2 q-points are coarse, while a wrong unit, mass or weight would miss by factors. The X phonons of neutrons
+    (Stedman and Nilsson, Phys. Rev. 145, 492 (1966)) within 12 %.
     """
     bulk("Al", a=4.04).write(tmp_path / "Al.cif")
+    (tmp_path / "elph.yaml").write_text(CONFIG)
     command = [sys.executable, "-m", "megabar.cli.main", "elph", "Al.cif", *SMALL, "--out", "run"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     store = tmp_path / "run" / "tasks"
@@ -373,8 +377,10 @@ def test_aluminium_from_cell_to_tc_killed_and_resumed(tmp_path):
     output = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     values = json.loads(output.stdout)
     assert all(f.stat().st_mtime_ns == when for f, when in done.items())
-    assert 0.22 < values["lambda"] < 0.9
-    assert values["omega_log_K"] == pytest.approx(300.0, rel=0.25)
+    assert values["lambda"] == pytest.approx(0.44, rel=0.25)
+    assert values["omega_log_K"] == pytest.approx(296.0, rel=0.1)
+    zone = max(values["q_points"], key=lambda one: np.linalg.norm(one["q_per_A"]))
+    assert np.array(zone["omega_K"]) / KELVIN_PER["THz"] == pytest.approx([5.78, 5.78, 9.69], rel=0.12)
     assert values["tc_K"]["eliashberg"] is not None
     low, high = values["lambda_over_broadenings"]
     assert low <= values["lambda"] <= high and "heavy" not in values  # Al has no isotope to exchange

@@ -204,6 +204,11 @@ def _notes(fine: FineModes, rows: Sequence[Row], chosen: int, electrons: dict[st
     off = row.dos_per_eV / electrons["dos_at_fermi_per_eV"] - 1.0
     notes.append(f"N(E_F) at that broadening is {100 * off:+.0f} % off the tetrahedron value "
                  f"{electrons['dos_at_fermi_per_eV']:.3f}/eV")
+    energy, density = np.asarray(electrons["dos_energy_eV"]), np.asarray(electrons["dos_per_eV"])
+    inside = density[np.abs(energy) <= row.broadening_Ry * RYDBERG_EV] / electrons["dos_at_fermi_per_eV"] - 1.0
+    if len(inside) and np.abs(inside).max() > 0.15:
+        notes.append(f"N(E) varies by {100 * inside.min():+.0f} to {100 * inside.max():+.0f} % within the broadening: "
+                     "so wide a Fermi surface averages it away; go to denser k-meshes and a narrower broadening")
     if lowest < 0.0:
         notes.append(f"a mode at {lowest:.0f} K on the q-mesh: noise, or the edge of an instability")
     if fine.imaginary_share > 0.0:

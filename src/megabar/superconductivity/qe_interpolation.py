@@ -21,7 +21,7 @@ from megabar.superconductivity.spectrum import KELVIN_PER, Spectrum
 
 TIE_A = 1e-4
 SPREAD = 0.015
-"""Half width of the triangles of alpha2F, in highest frequencies: what a mesh of 20^3 needs to look smooth."""
+"""Half width of the triangles of alpha2F, in highest frequencies: what a mesh of 36^3 needs to look smooth."""
 
 
 @dataclass(frozen=True)

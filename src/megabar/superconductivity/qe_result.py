@@ -159,7 +159,7 @@ class ElectronPhonon:
     def plot_bands(self, axes: Any) -> None:
         """Electronic bands from the Fermi level, and the density of states beside them."""
         bands, window = np.asarray(self.electrons["bands_eV"]), (-12.0, 6.0)
-        axes[0].plot(self.electrons["distance"], bands, color="#2171b5", lw=1.0)
+        axes[0].plot(*self._broken(bands), color="#2171b5", lw=1.0)
         self._path(axes[0])
         axes[0].set_ylim(*window)
         axes[0].set_ylabel("energy from the Fermi level (eV)")
@@ -173,10 +173,16 @@ class ElectronPhonon:
 
     def plot_phonons(self, ax: Any) -> None:
         """Interpolated dispersion; imaginary modes below zero."""
-        ax.plot(self.electrons["distance"], self.dispersion_K / KELVIN_PER["meV"], color="#2171b5", lw=1.0)
+        ax.plot(*self._broken(self.dispersion_K / KELVIN_PER["meV"]), color="#2171b5", lw=1.0)
         self._path(ax)
         ax.axhline(0.0, color="0.5", lw=0.7)
         ax.set_ylabel("phonon energy (meV), imaginary below zero")
+
+    def _broken(self, lines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Distance and `lines` (points, n) with a gap where the path jumps (two points at one distance)."""
+        distance = np.asarray(self.electrons["distance"])
+        jumps = np.nonzero(np.diff(distance) < 1e-9)[0] + 1
+        return np.insert(distance, jumps, np.nan), np.insert(lines, jumps, np.nan, axis=0)
 
     def _path(self, ax: Any) -> None:
         ticks, labels = self.electrons["ticks"], self.electrons["labels"]

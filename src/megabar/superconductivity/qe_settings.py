@@ -20,7 +20,7 @@ class ElectronPhononSettings(Settings):
     broadening_step_Ry: float = Field(0.005, gt=0, le=0.1, description="Step of the broadenings of the Fermi surface.")
     broadenings: int = Field(10, ge=3, le=40, description="How many broadenings, one step apart.")
     broadening_Ry: float | None = Field(None, gt=0, description="The one to report; without it, where lambda is flat.")
-    fine_mesh: tuple[int, int, int] = Field((20, 20, 20), description="Mesh of the interpolated phonons.")
+    fine_mesh: tuple[int, int, int] = Field((36, 36, 36), description="Mesh of the interpolated phonons.")
     mu_star: float = Field(0.10, ge=0, le=0.3, description="Coulomb pseudopotential, defined at the highest phonon.")
     path_points: int = Field(80, ge=20, le=1000, description="Points along the path of bands and phonons.")
     launcher: str = Field("", description="Goes before each program, like 'mpirun -n 8'.")
