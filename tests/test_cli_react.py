@@ -74,8 +74,8 @@ def test_dry_run_counts_and_writes_nothing(tmp_path, capsys, monkeypatch):
     low, high = load("Ca-H").domain.pressure_GPa
     near, far = high + 0.1 * (high - low), high + 0.3 * (high - low)
     assert react(capsys, "--dry-run", pressure=f"{near} GPa")[1].count("outside the") == 1
-    status, _, err = react(capsys, "--dry-run", pressure=f"{far} GPa")
-    assert status == 2 and "too far to trust" in err and "outside_domain" in err
+    refused, _, err = react(capsys, "--dry-run", pressure=f"{far} GPa")
+    assert refused == 2 and "too far to trust" in err and "outside_domain" in err
     (tmp_path / "far.yaml").write_text("outside_domain: true\n")
     assert react(capsys, "--dry-run", "--config", str(tmp_path / "far.yaml"), pressure=f"{far} GPa")[0] == 0
     (tmp_path / "far.yaml").unlink()
