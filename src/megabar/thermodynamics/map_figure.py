@@ -63,7 +63,10 @@ def plot_map(ax: Axes, found: SynthesisMap) -> None:
     if found.overlays:
         from megabar.thermodynamics.planets import overlay
 
+        before = len(ax.lines)
         overlay(ax, found.overlays)
+        if len(ax.lines) > before:
+            handles.append(Line2D([], [], color=ax.lines[before].get_color(), label=", ".join(found.overlays)))
     ax.set_xlabel("pressure (GPa)")
     ax.set_ylabel("temperature (K)")
     ax.set_title(f"{found.reaction}" + ("" if found.entropy == "estimate" else " (enthalpy only)"), fontsize=10)
