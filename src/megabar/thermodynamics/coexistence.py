@@ -309,6 +309,9 @@ def coexist(inputs: dict[str, Any], folder: Path) -> dict[str, Any]:
         last = list(read_trajectory(melted.trajectory))[-1]
         if solid_share(last, lattice, edges, float(inputs["threshold"])) < 0.5 + LEFT_CRYSTALLINE:
             break
+    else:  # a crystal that never melted would be counted as one that grew
+        raise RunError(f"the upper half is still crystalline after {MELTING_TRIES} times {melt_ps:g} ps at {hot:.0f} K; "
+                       "lengthen melt_time or give more atoms")
     # The melt is brought to temperature while the crystal is still held: let go at once, its heat melts the crystal
     # (seen in hydrogen at 40 GPa).
     quenched = run_stage(_stage(inputs, melted.atoms, held(target, 31), 0.5 * melt_ps, hot, groups=groups),
