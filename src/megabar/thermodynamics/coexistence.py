@@ -310,7 +310,7 @@ def coexist(inputs: dict[str, Any], folder: Path) -> dict[str, Any]:
         if solid_share(last, lattice, edges, float(inputs["threshold"])) < 0.5 + LEFT_CRYSTALLINE:
             break
     else:  # a crystal that never melted would be counted as one that grew
-        raise RunError(f"the upper half is still crystalline after {MELTING_TRIES} times {melt_ps:g} ps at {hot:.0f} K; "
+        raise RunError(f"the upper half is still crystalline after {MELTING_TRIES} x {melt_ps:g} ps at {hot:.0f} K; "
                        "lengthen melt_time or give more atoms")
     # The melt is brought to temperature while the crystal is still held: let go at once, its heat melts the crystal
     # (seen in hydrogen at 40 GPa).
