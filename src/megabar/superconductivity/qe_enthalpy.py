@@ -2,7 +2,7 @@
 
 Cells are relaxed by variable-cell runs on a coarse k-mesh; then one run at that geometry with the settings that count
 gives E + P V at the target pressure. What the geometry is off enters in second order, as for `megabar enthalpy`, which
-relaxes at the fine settings throughout and takes ten times as long.
+relaxes at the fine settings throughout and begins every step from scratch.
 """
 
 from __future__ import annotations
