@@ -151,3 +151,10 @@ def test_command_line(tmp_path, capsys):
     assert main(["cells", str(tmp_path / "no.yaml")]) == 2
     assert main(["cells", "--list"]) == 0
     assert "MH6-Im-3m" in capsys.readouterr().out
+
+
+def test_dimers_take_the_distances_asked_for():
+    plan = Plan.model_validate({"metal": "Ca", "blocks": [
+        {"generator": "dimer", "kind": "dimer", "count": 4, "pairs": ["M-M"], "distance_A": [1.3, 1.9]}]})
+    found = sorted(float(atoms.get_distance(0, 1)) for atoms in generate(plan))
+    assert found == pytest.approx([1.3, 1.5, 1.7, 1.9])

@@ -92,6 +92,7 @@ class DimerBlock(Block):
     generator: Literal["dimer"]
     pairs: list[str] = Field(description="Pairs such as H-H, H-M, M-M; `count` cells are shared among them.")
     box_A: float = Field(6.0, ge=5.0, le=20.0, description="Edge of the cubic box.")
+    distance_A: Range | None = Field(None, description="Range of distances; default: from contact to beyond bonding.")
 
 
 class SqueezedBlock(Block):
@@ -245,7 +246,8 @@ def _dimer(block: DimerBlock, metal: str, index: int, pressure: float, rng: np.r
     pair = block.pairs[index % len(block.pairs)]
     a, b = ((metal if s == "M" else s) for s in pair.split("-"))
     each = -(-block.count // len(block.pairs))
-    distance = float(dimers.wall_distances_A(a, b, each)[index // len(block.pairs)])
+    distances = dimers.wall_distances_A(a, b, each) if block.distance_A is None else np.linspace(*block.distance_A, each)
+    distance = float(distances[index // len(block.pairs)])
     atoms = dimers.dimer(a, b, distance, block.box_A)
     atoms.info = {"made": f"{a}-{b} {distance:.3f} A", "parent": f"dimer-{pair}-{index}"}
     return atoms
