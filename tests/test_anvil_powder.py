@@ -12,7 +12,6 @@ from ase.spacegroup import crystal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from megabar.coldcurves import birch_murnaghan_3
 from megabar.anvil.diffraction.jcpds import card_curve, jcpds_card
 from megabar.anvil.diffraction.load import as_marker
 from megabar.anvil.diffraction.phase import phase_from_atoms, phase_from_marker, write_cif
@@ -21,6 +20,7 @@ from megabar.anvil.diffraction.thermal import average_frames, phase_from_average
 from megabar.anvil.gauge import marker_scale
 from megabar.anvil.materials import MATERIALS
 from megabar.cli.main import main
+from megabar.coldcurves import birch_murnaghan_3
 from megabar.dynamics.trajectory import Frame
 from megabar.errors import InputError
 

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from scipy.optimize import brentq
 
-from megabar.coldcurves import COLD_CURVES
 from megabar.anvil.materials import MATERIALS, Material
+from megabar.coldcurves import COLD_CURVES
 from megabar.errors import InputError
 
 CM3_PER_MOL_IN_A3 = 1e24 / 6.02214076e23

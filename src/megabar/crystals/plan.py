@@ -246,7 +246,8 @@ def _dimer(block: DimerBlock, metal: str, index: int, pressure: float, rng: np.r
     pair = block.pairs[index % len(block.pairs)]
     a, b = ((metal if s == "M" else s) for s in pair.split("-"))
     each = -(-block.count // len(block.pairs))
-    distances = dimers.wall_distances_A(a, b, each) if block.distance_A is None else np.linspace(*block.distance_A, each)
+    wanted = block.distance_A
+    distances = dimers.wall_distances_A(a, b, each) if wanted is None else np.linspace(*wanted, each)
     distance = float(distances[index // len(block.pairs)])
     atoms = dimers.dimer(a, b, distance, block.box_A)
     atoms.info = {"made": f"{a}-{b} {distance:.3f} A", "parent": f"dimer-{pair}-{index}"}

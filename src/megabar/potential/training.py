@@ -10,13 +10,14 @@ from typing import Any
 
 from pydantic import Field
 
-from megabar.campaign.files import write_text, write_yaml
+from megabar.campaign.files import write_yaml
 from megabar.errors import InputError
 from megabar.potential import trainer
 from megabar.potential.dataset import dataset_hash, element_shifts_eV, manifest, read_dataset, split_by_parent
 from megabar.potential.domain import Domain
 from megabar.potential.evaluation import Evaluation, evaluate
 from megabar.potential.nep import NEPModel
+from megabar.potential.refinement import Targets, refine
 from megabar.potential.uncertainty import ActiveSet
 
 
@@ -25,6 +26,11 @@ class TrainSettings(trainer.NEPSettings):
 
     validation_share: float = Field(0.1, ge=0.0, lt=1.0, description="Share of each kind's families held out.")
     seed: int = Field(0, ge=0, description="Seed of the split, the start and the order of frames.")
+    refine_iterations: int = Field(30, ge=0, description="Most Gauss-Newton steps after the trainer; 0: none.")
+    refine_ridge: float = Field(1.0, gt=0.0, description="Ridge of the Gauss-Newton steps.")
+    target_energy_meV_per_atom: float = Field(20.0, gt=0.0, description="Error that weighs as much as the next two.")
+    target_force_eV_per_A: float = Field(0.3, gt=0.0, description="Error of a force component that weighs as much.")
+    target_stress_GPa: float = Field(2.0, gt=0.0, description="Error of a stress component that weighs as much.")
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,15 @@ def train(paths: Sequence[str | Path], out: Path, settings: TrainSettings, name:
     shifts = element_shifts_eV(kept, elements)
     work = out / "trainer"
     nep = trainer.fit(kept, held, elements, shifts, settings, work, settings.seed, start, progress)
-    write_text(out / "nep.txt", nep.read_text(encoding="utf-8"))
+    model = NEPModel.read(nep)
+    if settings.refine_iterations:
+        targets = Targets(settings.target_energy_meV_per_atom / 1000.0, settings.target_force_eV_per_A,
+                          settings.target_stress_GPa)
+        with (out / "refinement.log").open("w", encoding="utf-8") as log:
+            model = refine(model, kept, held, targets, lambda frame: trainer.frame_weight(frame, settings),
+                           settings.refine_iterations, settings.refine_ridge,
+                           lambda iteration, line: print(iteration, line, file=log, flush=True))
+    model.write(out / "nep.txt")
     ActiveSet.build(NEPModel.read(out / "nep.txt"), [f.atoms for f in kept]).save(out)
 
     from megabar.potential.library import load

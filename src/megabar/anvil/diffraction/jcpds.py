@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import least_squares
 
-from megabar.coldcurves import birch_murnaghan_3
 from megabar.anvil.diffraction.phase import Phase
 from megabar.anvil.diffraction.powder import merged_peaks, reflections
 from megabar.anvil.eos import Marker
 from megabar.campaign.files import write_text
+from megabar.coldcurves import birch_murnaghan_3
 from megabar.errors import InputError
 
 _LENGTHS = {"cubic": ("A",), "tetragonal": ("A", "C"), "hexagonal": ("A", "C"), "trigonal": ("A", "C"),

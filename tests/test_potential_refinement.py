@@ -1,0 +1,117 @@
+"""Gauss-Newton refinement: the exact Jacobian, and fits with a known answer."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from megabar.potential.dataset import LabelledFrame
+from megabar.potential.nep import NEPModel
+from megabar.potential.refinement import _VOIGT, FrameBasis, Targets, _pack, _unpack, predict, refine
+from random_nep import random_cell, random_model
+
+TARGETS = Targets(0.01, 0.1, 1.0)
+# Small bases keep the number of parameters near the number of labels; all invariants are there.
+SMALL = dict(n_max=(3, 2), basis=(4, 3), l_max=3, neurons=4)
+
+
+def label(model: NEPModel, atoms) -> LabelledFrame:
+    result = model.evaluate(atoms)
+    return LabelledFrame(atoms, result.energy_eV, result.forces_eV_per_A, result.stress_eV_per_A3(atoms.get_volume()))
+
+
+def cells(count: int, seed: int = 0):
+    return [random_cell(1000 * seed + k, atoms=6) for k in range(count)]
+
+
+def moved(model: NEPModel, size: float, seed: int = 3) -> NEPModel:
+    p = _pack(model)
+    return _unpack(model, p * (1.0 + size * np.random.default_rng(seed).standard_normal(p.size)))
+
+
+def rms_force(model: NEPModel, frames) -> float:
+    errors = [model.evaluate(f.atoms).forces_eV_per_A - f.forces_eV_per_A for f in frames]
+    return float(np.sqrt(np.mean(np.concatenate(errors) ** 2)))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_prediction_is_the_evaluators(seed):
+    model = random_model(seed)
+    atoms = cells(1, seed)[0]
+    result, n = model.evaluate(atoms), len(atoms)
+    values, _ = predict(model, FrameBasis.of(model, label(model, atoms)))
+    virial = result.stress_eV_per_A3(atoms.get_volume()) * atoms.get_volume()
+    assert values[0] == pytest.approx(result.energy_eV / n, rel=1e-6)
+    # Slopes of the basis are kept in single precision.
+    scale = np.abs(result.forces_eV_per_A).max()
+    assert np.abs(values[1:3 * n + 1] - result.forces_eV_per_A.ravel()).max() < 3e-6 * max(scale, 1.0)
+    assert values[3 * n + 1:] == pytest.approx([virial[a, b] for a, b in _VOIGT], rel=1e-5, abs=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_jacobian_against_central_differences(seed):
+    model = random_model(seed, **SMALL)
+    basis = FrameBasis.of(model, label(model, cells(1, seed)[0]))
+    _, jacobian = predict(model, basis, jacobian=True)
+    p, h = _pack(model), 1e-4
+    for k in range(0, p.size, 3):
+        step = np.zeros(p.size)
+        step[k] = h
+        up, down = (predict(_unpack(model, p + sign * step), basis)[0] for sign in (1.0, -1.0))
+        numerical = (up - down) / (2 * h)
+        assert np.abs(numerical - jacobian[:, k]).max() < 2e-4 * (np.abs(numerical).max() + 1e-2), k
+
+
+def test_parameters_survive_packing():
+    model = random_model(1)
+    again = _unpack(model, _pack(model))
+    for name in ("w0", "b0", "w1", "b1", "c_radial", "c_angular"):
+        assert np.array_equal(getattr(again, name), getattr(model, name)), name
+
+
+def test_a_moved_model_finds_back():
+    """Labels of a known model, a start 5 % away: forces of cells it never saw must come back to a tenth."""
+    truth = random_model(0, **SMALL)
+    train, unseen = ([label(truth, atoms) for atoms in cells(count, seed)] for count, seed in ((20, 1), (6, 2)))
+    start = moved(truth, 0.05)
+    found = refine(start, train, [], TARGETS, lambda frame: 1.0, iterations=12, ridge=1e-6)
+    assert rms_force(found, train) < 0.1 * rms_force(start, train)
+    assert rms_force(found, unseen) < 0.1 * rms_force(start, unseen)
+
+
+def test_validation_chooses_the_iterate():
+    """Labels with noise on few cells: the last iterate fits the noise, the one that is kept does better unseen."""
+    truth = random_model(0, **SMALL)
+    rng = np.random.default_rng(5)
+    noisy = [dataclasses.replace(f, forces_eV_per_A=f.forces_eV_per_A + rng.normal(0, 0.3, f.forces_eV_per_A.shape))
+             for f in (label(truth, atoms) for atoms in cells(4, 1))]
+    held = [label(truth, atoms) for atoms in cells(6, 2)]
+    start = moved(truth, 0.02)
+    kept = refine(start, noisy, held, TARGETS, lambda frame: 1.0, iterations=12, ridge=1e-6)
+    last = refine(start, noisy, [], TARGETS, lambda frame: 1.0, iterations=12, ridge=1e-6)
+    assert rms_force(kept, held) < rms_force(last, held)
+    assert rms_force(kept, held) <= 1.05 * rms_force(start, held)
+
+
+def test_the_energy_shift_stays():
+    """The neuron that carries it is saturated: no step may move it, and the ridge must not shrink it."""
+    truth = random_model(0, **SMALL)
+    b0, w1, w0 = truth.b0.copy(), truth.w1.copy(), truth.w0.copy()
+    b0[:, -1], w0[:, -1] = -25.0, 0.0
+    w1[:, -1] = (-2.7, 0.7)
+    truth = dataclasses.replace(truth, b0=b0, w1=w1, w0=w0)
+    train = [label(truth, atoms) for atoms in cells(8, 1)]
+    start = _unpack(truth, _pack(truth))
+    found = refine(start, train, [], TARGETS, lambda frame: 1.0, iterations=3, ridge=10.0)
+    assert np.array_equal(found.w0[:, -1], w0[:, -1]) and np.array_equal(found.b0[:, -1], b0[:, -1])
+    # Pulled to zero like the other weights, the shift of 2.7 eV would be missing from the energies.
+    errors = [found.evaluate(f.atoms).energy_eV - f.energy_eV for f in train]
+    assert np.abs(errors / np.array([len(f.atoms) for f in train])).max() < 0.2
+
+
+def test_frames_without_weight_do_not_pull():
+    truth, other = random_model(0, **SMALL), random_model(7, **SMALL)
+    good, wrong = ([label(model, atoms) for atoms in cells(6, seed)] for model, seed in ((truth, 1), (other, 2)))
+    ids = {id(frame) for frame in wrong}
+    found = refine(truth, good + wrong, [], TARGETS, lambda frame: 1e-12 if id(frame) in ids else 1.0, 3, 1e-9)
+    assert rms_force(found, good) < 1e-3
