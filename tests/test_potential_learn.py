@@ -167,7 +167,7 @@ def test_seeds_are_those_that_lammps_takes():
      ["known faces"]),
     ({"seed_cells": []}, ["nothing to begin with"]),
     ({"seed_cells": [{"generator": "squeezed", "kind": "squeezed", "names": ["MH4-I4/mmm"], "count": 30,
-                      "volume_scale": [0.06, 0.06]}]}, ["squeezed", "H-H below 0.5 A"]),
+                      "volume_scale": [0.06, 0.06], "displacement_A": [0, 0]}]}, ["squeezed", "H-H below 0.5 A"]),
     ({"metal": "Xx"}, ["known metals"]),
     ({"level": "pbe-gpaw-9"}, ["did you mean"]),
     ({"level": "nowhere:LEVEL"}, ["nowhere"]),
@@ -177,15 +177,15 @@ def test_seeds_are_those_that_lammps_takes():
 def test_impossible_plans_are_named_within_a_second(tmp_path, capsys, monkeypatch, changes, words):
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
     path = plan_file(tmp_path, **changes)
-    begin = time.monotonic()
+    begin = time.process_time()
     status = main(["learn", str(path), "--out", str(tmp_path / "L")])
-    took = time.monotonic() - begin
+    took = time.process_time() - begin
     error = capsys.readouterr().err
     assert status == 2 and error.count("\n") == 1 and "Traceback" not in error
     for word in words:
         assert word in error
     assert not (tmp_path / "L").exists()
-    # A second on a free core; three leave room for a busy one.
+    # Processor time, since the core may be busy; the imports of the first case are in it.
     assert took < 3.0
 
 

@@ -157,7 +157,7 @@ def _acceptable(make: Callable[..., Atoms], block: Any, plan: Plan, index: int,
     """A cell and its pressure; draws again when a draw cannot be packed or brings two H too close."""
     failures = 0
     reason = f"every draw had an H-H below {plan.shortest_HH_A} A: lower the displacement or the pressure"
-    for _ in range(50):
+    for _ in range(25):
         pressure = float(rng.uniform(*block.pressure_GPa))
         try:
             atoms = make(block, plan.metal, index, pressure, rng)
@@ -166,17 +166,17 @@ def _acceptable(make: Callable[..., Atoms], block: Any, plan: Plan, index: int,
             if failures == 8:
                 break
             continue
-        if shortest_HH_A(atoms) >= plan.shortest_HH_A:
+        if shortest_HH_A(atoms, plan.shortest_HH_A) >= plan.shortest_HH_A:
             return atoms, pressure
     raise InputError(reason)
 
 
-def shortest_HH_A(atoms: Atoms) -> float:
-    """Shortest H-H distance in A, periodic images included; 2 A when none is closer."""
+def shortest_HH_A(atoms: Atoms, within_A: float = 2.0) -> float:
+    """Shortest H-H distance in A, periodic images included; `within_A` when none is closer."""
     from ase.neighborlist import neighbor_list
 
-    distances = neighbor_list("d", atoms, {("H", "H"): 2.0})
-    return float(distances.min()) if len(distances) else 2.0
+    distances = neighbor_list("d", atoms, {("H", "H"): within_A})
+    return float(distances.min()) if len(distances) else within_A
 
 
 def rattle(atoms: Atoms, displacement_A: tuple[float, float], rng: np.random.Generator) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from megabar.potential.dataset import LabelledFrame, h_per_metal
 
-_SHARE = (0.02, 0.98)
+_SHARE = (0.01, 0.99)
 """Quantiles of the pressures: a handful of frames at the rim does not make a domain."""
 _WALL_KINDS = frozenset({"dimer", "squeezed", "guard"})
 """Kinds that teach the repulsive wall, not states of matter."""
@@ -38,7 +38,7 @@ class Domain:
 
     @classmethod
     def of(cls, frames: Sequence[LabelledFrame]) -> Domain:
-        """The domain of a set: pressures that hold 96 % of its states of matter, and the runs its frames are from.
+        """The domain of a set: pressures that hold 98 % of its states of matter, and the runs its frames are from.
 
         Static cells have no temperature; the range is from 0 K to the hottest run ("T=..." in the origin) and None
         when no frame is from a run.
