@@ -1,4 +1,4 @@
-"""Extends data/Ca-H/reference_enthalpy.csv: crystals relaxed at the reference level, one resumable task a point.
+"""Extends src/megabar/potential/library/Ca-H/reference_enthalpy.csv: crystals relaxed at the reference level, one resumable task a point.
 
     python tools/reference_enthalpies.py --pressures 20,30,75,100 --store work/reference.tasks --jobs 2
 
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--level", default="pbe-gpaw-1")
     parser.add_argument("--potential", default=None)
     parser.add_argument("--store", type=Path, default=Path("work/reference.tasks"))
-    parser.add_argument("--out", type=Path, default=Path("data/Ca-H/reference_enthalpy.csv"))
+    parser.add_argument("--out", type=Path, default=Path("src/megabar/potential/library/Ca-H/reference_enthalpy.csv"))
     parser.add_argument("--jobs", type=int, default=1)
     arguments = parser.parse_args()
     pressures = [float(word) for word in arguments.pressures.split(",")]

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import megabar
 from megabar.campaign.files import write_csv
 from megabar.errors import InputError
+from megabar.potential.library import LIBRARY
 
 FILE = "reference_enthalpy.csv"
 
@@ -27,9 +27,9 @@ class ReferencePoint:
 
 
 def find(folder: Path, name: str) -> Path | None:
-    """The table beside a potential in `folder`, or in data/NAME/ of a source checkout; None where there is none."""
-    checkout = Path(megabar.__file__).resolve().parents[2] / "data" / name.split("@")[0]
-    return next((path for path in (folder / FILE, checkout / FILE) if path.is_file()), None)
+    """The table beside a potential in `folder`, or the one that all versions of a shipped potential share; else None."""
+    shared = LIBRARY / name.split("@")[0]
+    return next((path for path in (folder / FILE, shared / FILE) if path.is_file()), None)
 
 
 def read(path: Path) -> list[ReferencePoint]:
