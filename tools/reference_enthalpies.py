@@ -1,4 +1,5 @@
-"""Extends src/megabar/potential/library/Ca-H/reference_enthalpy.csv: crystals relaxed at the reference level, one resumable task a point.
+"""Extends the reference enthalpies shipped with a potential: crystals relaxed at the reference level, one resumable task
+a point.
 
     python tools/reference_enthalpies.py --pressures 20,30,75,100 --store work/reference.tasks --jobs 2
 
@@ -13,6 +14,7 @@ import argparse
 from pathlib import Path
 
 from megabar.campaign.tasks import Store
+from megabar.potential.library import LIBRARY
 from megabar.thermodynamics.engines import choose
 from megabar.thermodynamics.library import Phase, enthalpy_curves
 from megabar.thermodynamics.reactions import parse_formula
@@ -31,7 +33,7 @@ def main() -> None:
     parser.add_argument("--level", default="pbe-gpaw-1")
     parser.add_argument("--potential", default=None)
     parser.add_argument("--store", type=Path, default=Path("work/reference.tasks"))
-    parser.add_argument("--out", type=Path, default=Path("src/megabar/potential/library/Ca-H/reference_enthalpy.csv"))
+    parser.add_argument("--out", type=Path, default=LIBRARY / "Ca-H" / "reference_enthalpy.csv")
     parser.add_argument("--jobs", type=int, default=1)
     arguments = parser.parse_args()
     pressures = [float(word) for word in arguments.pressures.split(",")]
