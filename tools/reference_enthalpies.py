@@ -1,5 +1,5 @@
-"""Extends the reference enthalpies shipped with a potential: crystals relaxed at the reference level, one resumable task
-a point.
+"""Extends the reference enthalpies shipped with a potential: crystals relaxed at the reference level, one resumable
+task a point.
 
     python tools/reference_enthalpies.py --pressures 20,30,75,100 --store work/reference.tasks --jobs 2
 

@@ -27,7 +27,7 @@ class ReferencePoint:
 
 
 def find(folder: Path, name: str) -> Path | None:
-    """The table beside a potential in `folder`, or the one that all versions of a shipped potential share; else None."""
+    """The table beside a potential in `folder`, or the one all versions of a shipped potential share; else None."""
     shared = LIBRARY / name.split("@")[0]
     return next((path for path in (folder / FILE, shared / FILE) if path.is_file()), None)
 
