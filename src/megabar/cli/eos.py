@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from megabar.cli.options import Config, DryRun, Json, Out, Potential, Pressure
+from megabar.cli.options import Config, DryRun, Json, Level, Out, Potential, Pressure
 from megabar.thermodynamics.settings import EOSSettings
 
 SETTINGS = EOSSettings
@@ -21,7 +21,7 @@ def eos(
     formula: Annotated[str | None, typer.Option("--formula", help="What the volumes of a table belong to.")] = None,
     potential: Potential = None,
     engine: Annotated[str | None, typer.Option("--engine", help="gpaw or qe, for small cells.")] = None,
-    level: Annotated[str | None, typer.Option("--level", help="Level of theory of the engine.")] = None,
+    level: Level = None,
     symmetry: Annotated[Literal["keep", "free", "break"] | None, typer.Option(
         "--symmetry", help="As in relax.")] = None,
     config: Config = None,

@@ -7,7 +7,20 @@ from typing import Annotated, Literal
 
 import typer
 
-from megabar.cli.options import Config, DryRun, Json, Out, Potential, Pressure, Seed
+from megabar.cli.options import (
+    Config,
+    DryRun,
+    Json,
+    KnownPhases,
+    Level,
+    Out,
+    Phase,
+    Potential,
+    Pressure,
+    Seed,
+    TaskStore,
+    ZeroPoint,
+)
 from megabar.thermodynamics.hull_run import HullSettings
 
 SETTINGS = HullSettings
@@ -19,17 +32,17 @@ def hull(
     table: Annotated[Path | None, typer.Option("--table", help="CSV of published enthalpies instead.")] = None,
     potential: Potential = None,
     engine: Annotated[str | None, typer.Option("--engine", help="gpaw or qe.")] = None,
-    level: Annotated[str | None, typer.Option("--level", help="Level of theory of the engine.")] = None,
-    phase: Annotated[list[Path] | None, typer.Option("--phase", help="Cell of a phase to try; repeat it.")] = None,
-    library: Annotated[bool | None, typer.Option("--library/--no-library", help="Try the known phases.")] = None,
+    level: Level = None,
+    phase: Phase = None,
+    library: KnownPhases = None,
     symmetry: Annotated[Literal["keep", "free", "break"] | None,
                         typer.Option("--symmetry", help="As in relax.")] = None,
-    zero_point: Annotated[bool | None, typer.Option("--zero-point/--static", help="Add zero-point energies.")] = None,
+    zero_point: ZeroPoint = None,
     temperature: Annotated[str | None, typer.Option("--temperature", help='Harmonic, like "300 K"; bare: K.')] = None,
     error_meV: Annotated[float | None, typer.Option("--error-meV", help="Per atom; else the potential's.")] = None,
     samples: Annotated[int | None, typer.Option("--samples", help="Draws of the error analysis.")] = None,
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Relaxations at a time.")] = None,
-    store: Annotated[Path | None, typer.Option("--store", help="Folder of tasks; in --out without it.")] = None,
+    store: TaskStore = None,
     out: Out = None,
     config: Config = None,
     seed: Seed = None,

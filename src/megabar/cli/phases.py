@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from megabar.cli.options import Config, DryRun, Json, Out, Potential, Pressure
+from megabar.cli.options import Config, DryRun, Json, Level, Out, Potential, Pressure, Supercell
 from megabar.thermodynamics.settings import PhasesSettings
 
 SETTINGS = PhasesSettings
@@ -24,8 +24,8 @@ def phases(
         "--static", help="Pressures at which crystals are relaxed and get phonons; default from --pressure.")] = None,
     potential: Potential = None,
     engine: Annotated[str | None, typer.Option("--engine", help="gpaw or qe, for small cells.")] = None,
-    level: Annotated[str | None, typer.Option("--level", help="Level of theory of the engine.")] = None,
-    supercell: Annotated[str | None, typer.Option("--supercell", help="Like 3,3,2; else by length.")] = None,
+    level: Level = None,
+    supercell: Supercell = None,
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Processes, for an engine.")] = None,
     config: Config = None,
     out: Out = None,

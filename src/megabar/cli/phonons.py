@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from megabar.cli.options import Config, DryRun, Json, Out, Potential, Pressure
+from megabar.cli.options import Config, DryRun, Json, Level, Out, Potential, Pressure, Supercell
 from megabar.thermodynamics.settings import PhononSettings
 
 SETTINGS = PhononSettings
@@ -18,8 +18,8 @@ def phonons(
     temperature: Annotated[str | None, typer.Option("--temperature", help="For G(P,T), like 0:2000:100.")] = None,
     potential: Potential = None,
     engine: Annotated[str | None, typer.Option("--engine", help="gpaw or qe, for small cells.")] = None,
-    level: Annotated[str | None, typer.Option("--level", help="Level of theory of the engine.")] = None,
-    supercell: Annotated[str | None, typer.Option("--supercell", help="Like 3,3,2; else by length.")] = None,
+    level: Level = None,
+    supercell: Supercell = None,
     displacement: Annotated[float | None, typer.Option("--displacement", help="In A.")] = None,
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Processes, for an engine.")] = None,
     config: Config = None,

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from megabar.cli.options import Config, DryRun, Json, Out, Potential, Pressure, Seed
+from megabar.cli.options import Config, DryRun, Json, Level, Out, Potential, Pressure, Seed
 from megabar.thermodynamics.settings import RelaxSettings
 
 SETTINGS = RelaxSettings
@@ -17,7 +17,7 @@ def relax(
     pressure: Pressure = None,
     potential: Potential = None,
     engine: Annotated[str | None, typer.Option("--engine", help="gpaw or qe, for small cells.")] = None,
-    level: Annotated[str | None, typer.Option("--level", help="Level of theory of the engine.")] = None,
+    level: Level = None,
     symmetry: Annotated[Literal["keep", "free", "break"] | None, typer.Option(
         "--symmetry", help="Keep the space group, hold nothing, or move off it at random first.")] = None,
     seed: Seed = None,

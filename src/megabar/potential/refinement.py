@@ -124,9 +124,9 @@ def _sums(i: np.ndarray, j: np.ndarray, v: np.ndarray, types: np.ndarray, specie
 
 
 def _pack(model: NEPModel) -> np.ndarray:
-    """All parameters of a model as one vector: for each element w0, b0, w1; b1; the radial coefficients."""
-    networks = [np.concatenate([model.w0[t].ravel(), model.b0[t], model.w1[t]]) for t in range(len(model.elements))]
-    return np.concatenate([*networks, [model.b1], model.c_radial.ravel(), model.c_angular.ravel()])
+    """All parameters of a model as one vector, in the order of nep.txt: for each element w0, b0, w1; b1; the radial
+    coefficients. Not the scales of the descriptors, which stay."""
+    return model._parameters()[:-model.q_scaler.size]
 
 
 def _unpack(model: NEPModel, p: np.ndarray) -> NEPModel:
