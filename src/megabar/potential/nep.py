@@ -25,7 +25,7 @@ L_MAX_SUPPORTED = 8
 BASIS_MAX_SUPPORTED = 31
 """Largest l_max and basis_size that the kernel holds; GPUMD stays within them."""
 
-# The prefactors of the two many-body invariants, with the harmonics of `_harmonics`:
+# The prefactors of the two many-body invariants, with the harmonics of `harmonics`:
 # q222 = Q222 * det(Q) with Q the traceless quadrupole sum_j g (u u - 1/3), q1111 = Q1111 * |sum_j g u|^4.
 # They are the coefficients C4B[4] and C5B[0] of Fan et al., J. Chem. Phys. 157, 114801 (2022) and of GPUMD.
 Q222 = -0.809943929279723
@@ -148,7 +148,7 @@ class NEPModel:
 
     def write(self, path: str | Path) -> None:
         """Write `nep.txt`, numbers in full precision, whole or not at all."""
-        write_text(path, "\n".join([*self._header(), *(f"  {v!r}" for v in self._parameters().tolist())]) + "\n")
+        write_text(path, "\n".join([*self._header(), *(f"  {v!r}" for v in self.parameters().tolist())]) + "\n")
 
     def _header(self) -> list[str]:
         uniform = len({*self.cutoff_radial_A}) == 1 and len({*self.cutoff_angular_A}) == 1
@@ -165,7 +165,9 @@ class NEPModel:
         lines.append(f"ANN {self.neurons} 0")
         return lines
 
-    def _parameters(self) -> np.ndarray:
+    def parameters(self) -> np.ndarray:
+        """All numbers below the header of nep.txt, in its order: for each element w0, b0, w1; b1; the radial and the
+        angular coefficients; the scales of the descriptors."""
         networks = [np.concatenate([self.w0[t].ravel(), self.b0[t], self.w1[t]]) for t in range(len(self.elements))]
         return np.concatenate([*networks, [self.b1], self.c_radial.ravel(), self.c_angular.ravel(), self.q_scaler])
 
@@ -332,7 +334,7 @@ class _Reader:
         return found
 
 
-def _chebyshev(r: np.ndarray, cutoff: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+def chebyshev(r: np.ndarray, cutoff: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     """f_k(r) = (T_k(x) + 1) f_c(r) / 2 with x = 2 (r/rc - 1)^2 - 1, and df_k/dr; both (pairs, size + 1)."""
     u = r / cutoff
     fc, dfc = 0.5 * (1 + np.cos(np.pi * u)), -0.5 * np.pi / cutoff * np.sin(np.pi * u)
@@ -344,7 +346,7 @@ def _chebyshev(r: np.ndarray, cutoff: np.ndarray, size: int) -> tuple[np.ndarray
     return f * fc[:, None], df * fc[:, None] + f * dfc[:, None]
 
 
-def _harmonics(unit: np.ndarray, l_max: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def harmonics(unit: np.ndarray, l_max: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Real solid harmonics Y_lm of unit vectors, their gradients, and the weights that make them invariant.
 
     Y_lm is d^m P_l(z)/dz^m times the real or imaginary part of (x + iy)^m, ordered l = 1.. and in each l as
@@ -369,7 +371,7 @@ def _harmonics(unit: np.ndarray, l_max: int) -> tuple[np.ndarray, np.ndarray, np
     return np.stack(values, axis=1), np.stack(gradients, axis=1), np.array(weights)
 
 
-def _invariants(model: NEPModel, s: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def invariants(model: NEPModel, s: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Angular descriptors (N, blocks, n) of the moments s (N, n, lm), and their derivatives (N, blocks, n, lm)."""
     blocks, slopes = [], []
     for degree in range(1, model.l_max + 1):
@@ -404,7 +406,7 @@ def _symmetric(a: int, b: int) -> np.ndarray:
     return matrix
 
 
-def _zbl(model: NEPModel, r: np.ndarray, zi: np.ndarray, zj: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def zbl_pair(model: NEPModel, r: np.ndarray, zi: np.ndarray, zj: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Energy of a pair under the universal ZBL repulsion, switched off from inner to outer, and its slope in r."""
     assert model.zbl_A is not None
     inner, outer = model.zbl_A
@@ -429,7 +431,7 @@ def _evaluate(model: NEPModel, atoms: Atoms) -> NEPResult:
     near = r < 0.5 * (model.cutoff_angular_A[types[i]] + model.cutoff_angular_A[types[j]])
 
     # Radial: q_n = sum_j sum_k c_nk f_k(r_ij).
-    f, df = _chebyshev(r, mean_cutoff, model.basis_size[0])
+    f, df = chebyshev(r, mean_cutoff, model.basis_size[0])
     c = np.moveaxis(model.c_radial, (2, 3), (0, 1))[types[i], types[j]]
     q_radial = np.zeros((count, model.n_max[0] + 1))
     np.add.at(q_radial, i, np.einsum("pnk,pk->pn", c, f))
@@ -440,13 +442,13 @@ def _evaluate(model: NEPModel, atoms: Atoms) -> NEPResult:
     if model.l_max:
         ia, ja, ra, unit = i[near], j[near], r[near], v[near] / r[near, None]
         mean_angular = 0.5 * (model.cutoff_angular_A[types[ia]] + model.cutoff_angular_A[types[ja]])
-        f, df = _chebyshev(ra, mean_angular, model.basis_size[1])
+        f, df = chebyshev(ra, mean_angular, model.basis_size[1])
         c = np.moveaxis(model.c_angular, (2, 3), (0, 1))[types[ia], types[ja]]
         g, dg = np.einsum("pnk,pk->pn", c, f), np.einsum("pnk,pk->pn", c, df)
-        y, dy, weights = _harmonics(unit, model.l_max)
+        y, dy, weights = harmonics(unit, model.l_max)
         s = np.zeros((count, model.n_max[1] + 1, len(weights)))
         np.add.at(s, ia, g[:, :, None] * y[:, None, :])
-        q_angular, dq_angular = _invariants(model, s, weights)
+        q_angular, dq_angular = invariants(model, s, weights)
         blocks.append(q_angular.reshape(count, -1))
     q = np.concatenate(blocks, axis=1)
 
@@ -468,7 +470,7 @@ def _evaluate(model: NEPModel, atoms: Atoms) -> NEPResult:
     if model.zbl_A is not None:
         number = np.array([atomic_numbers[symbol] for symbol in model.elements], dtype=float)[types]
         close = r < model.zbl_A[1]
-        wall, dwall = _zbl(model, r[close], number[i[close]], number[j[close]])
+        wall, dwall = zbl_pair(model, r[close], number[i[close]], number[j[close]])
         np.add.at(energies, i[close], 0.5 * wall)
         gradient[close] += (0.5 * dwall / r[close])[:, None] * v[close]
 

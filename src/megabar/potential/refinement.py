@@ -66,15 +66,15 @@ class FrameBasis:
         cutoff = 0.5 * (model.cutoff_radial_A[types[i]] + model.cutoff_radial_A[types[j]])
         keep = r < cutoff
         i, j, r, v, cutoff = i[keep], j[keep], r[keep], v[keep], cutoff[keep]
-        f, df = nep._chebyshev(r, cutoff, model.basis_size[0])
+        f, df = nep.chebyshev(r, cutoff, model.basis_size[0])
         radial, radial_x = _sums(i, j, v, types, species, f, df[:, :, None] * (v / r[:, None])[:, None, :])
 
         near = r < 0.5 * (model.cutoff_angular_A[types[i]] + model.cutoff_angular_A[types[j]])
         ia, ja, va, ra = i[near], j[near], v[near], r[near]
         unit = va / ra[:, None]
         cutoff_a = 0.5 * (model.cutoff_angular_A[types[ia]] + model.cutoff_angular_A[types[ja]])
-        f, df = nep._chebyshev(ra, cutoff_a, model.basis_size[1])
-        y, dy, _ = nep._harmonics(unit, model.l_max)
+        f, df = nep.chebyshev(ra, cutoff_a, model.basis_size[1])
+        y, dy, _ = nep.harmonics(unit, model.l_max)
         dy = (dy - np.einsum("pma,pa->pm", dy, unit)[:, :, None] * unit[:, None, :]) / ra[:, None, None]
         value = f[:, :, None] * y[:, None, :]
         slope = (df[:, :, None] * y[:, None, :])[..., None] * unit[:, None, None, :] \
@@ -89,7 +89,7 @@ class FrameBasis:
         if model.zbl_A is not None:
             number = np.array([atomic_numbers[s] for s in model.elements], dtype=float)[types]
             close = r < model.zbl_A[1]
-            energy, d_energy = nep._zbl(model, r[close], number[i[close]], number[j[close]])
+            energy, d_energy = nep.zbl_pair(model, r[close], number[i[close]], number[j[close]])
             gradient = (0.5 * d_energy / r[close])[:, None] * v[close]
             force = np.zeros((n, 3))
             np.add.at(force, i[close], gradient)
@@ -126,7 +126,7 @@ def _sums(i: np.ndarray, j: np.ndarray, v: np.ndarray, types: np.ndarray, specie
 def _pack(model: NEPModel) -> np.ndarray:
     """All parameters of a model as one vector, in the order of nep.txt: for each element w0, b0, w1; b1; the radial
     coefficients. Not the scales of the descriptors, which stay."""
-    return model._parameters()[:-model.q_scaler.size]
+    return model.parameters()[:-model.q_scaler.size]
 
 
 def _unpack(model: NEPModel, p: np.ndarray) -> NEPModel:
@@ -151,7 +151,7 @@ def predict(model: NEPModel, basis: FrameBasis, jacobian: bool = False) -> tuple
     energy, first = 0.0, np.zeros(rows)
     j_full = np.zeros((1 + rows, _pack(model).size), dtype=np.float32) if jacobian else None
     per = neurons * (model.dim + 2)
-    weights = nep._harmonics(np.array([[0.0, 0.0, 1.0]]), model.l_max)[2]
+    weights = nep.harmonics(np.array([[0.0, 0.0, 1.0]]), model.l_max)[2]
     for t in range(species):
         members = basis.types == t
         if not members.any():
@@ -162,7 +162,7 @@ def predict(model: NEPModel, basis: FrameBasis, jacobian: bool = False) -> tuple
         q_r, q_r_x = np.einsum("nkt,jkt->jn", c_r, r), np.einsum("nkt,jktx->jnx", c_r, r_x, optimize=True)
         s = np.einsum("nkt,jktm->jnm", c_a, b)
         s_x = np.einsum("nkt,jktmx->jnmx", c_a, b_x, optimize=True)
-        q_a, dq_a = nep._invariants(model, s, weights)
+        q_a, dq_a = nep.invariants(model, s, weights)
         q_a_x = np.einsum("jbnm,jnmx->jbnx", dq_a, s_x, optimize=True)
         count = int(members.sum())
         q = np.concatenate([q_r, q_a.reshape(count, -1)], axis=1) * model.q_scaler
@@ -223,7 +223,7 @@ def _curvature(model: NEPModel, s: np.ndarray, s_x: np.ndarray, g: np.ndarray, w
         # The slope of a cubic form is quadratic, so half the difference of slopes at s + d and s - d is its change
         # along d exactly, whatever the length of d.
         moved = np.moveaxis(s_x, -1, 0)
-        up, down = (nep._invariants(model, (s + sign * moved).reshape(-1, *s.shape[1:]), weights)[1][:, block]
+        up, down = (nep.invariants(model, (s + sign * moved).reshape(-1, *s.shape[1:]), weights)[1][:, block]
                     for sign in (1.0, -1.0))
         change = 0.5 * (up - down).reshape(moved.shape)
         result += np.moveaxis(change * g[:, block, :, None], 0, -1)
