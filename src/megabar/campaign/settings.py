@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import json
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from megabar.campaign.files import read_yaml
+from megabar.campaign.files import plain, read_yaml
 from megabar.errors import InputError
 
 
@@ -62,16 +63,27 @@ def _known_keys(annotation: Any) -> set[str]:
 
 
 def template(model: type[BaseModel], verb: str) -> str:
-    """A commented YAML template of `model`: every field with its description; optional ones commented out."""
+    """A commented YAML template of `model`: every field with its description, required ones first, the rest commented
+    out with their defaults. Without the "#" before its name a line is valid YAML and means what it meant before."""
     lines = [f"# megabar {verb} --config FILE.yaml", "# values given on the command line win over this file", ""]
-    for name, field in model.model_fields.items():
+    for name, field in sorted(model.model_fields.items(), key=lambda item: not item[1].is_required()):
         if field.description:
             lines.append(f"# {field.description}")
         if field.is_required():
             lines.append(f"{name}:  # required")
         else:
-            default = field.get_default(call_default_factory=True)
-            shown = "" if default is None else default
-            lines.append(f"#{name}: {shown if not isinstance(shown, bool) else str(shown).lower()}")
+            lines += [f"#{line}" for line in _yaml(name, field.get_default(call_default_factory=True))]
         lines.append("")
     return "\n".join(lines)
+
+
+def _yaml(name: str, value: Any) -> list[str]:
+    """YAML lines of a setting; settings inside it stand below, each under its description."""
+    if not isinstance(value, BaseModel):
+        # JSON is YAML, and it quotes what would be read as something else than text.
+        return [f"{name}: {'' if value is None else json.dumps(plain(value), ensure_ascii=False)}".rstrip()]
+    lines = [f"{name}:"]
+    for key, field in type(value).model_fields.items():
+        lines += [f"  # {field.description}"] if field.description else []
+        lines += [f"  {line}" for line in _yaml(key, getattr(value, key))]
+    return lines
