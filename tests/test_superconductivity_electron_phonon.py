@@ -2,8 +2,14 @@
 
 The stored files under `data/al-elph` are the dynamical and electron-phonon matrices of fcc Al that ph.x 6.7 wrote on a
 2x2x2 q-mesh (60 Ry, 6x6x6 and 12x12x12 k-points, a = 4.04 A), at the first and third of its broadenings.
+
+Those under `data/h3s-elph` are of H3S at 200 GPa on a 4x4x4 q-mesh (60 Ry, 8x8x8 and 24x24x24 k-points), at a
+broadening of 0.045 Ry: four atoms, complex phases on the mesh (and one imaginary mode, which an interpolation does not
+mind). `freq.RULE` (1/cm) and `gamma.RULE` (GHz) are what matdyn.x 6.7 made of them at six points off the mesh, with
+`asr='RULE', la2F=.true.` after q2r.x with `zasr='simple', la2F=.true.`.
 """
 
+import gzip
 import json
 import os
 import shutil
@@ -229,6 +235,76 @@ def test_interpolated_aluminium():
     light = field.fine((12, 12, 12), MASS).spectrum(1)
     assert heavy.coupling == pytest.approx(light.coupling, rel=1e-9)
     assert light.omega_log_K / heavy.omega_log_K == pytest.approx(2.0, rel=1e-9)
+
+
+OFF_MESH = np.array([[0.13, 0.27, 0.41], [0.25, 0.0, 0.0], [0.25, 0.25, 0.0], [0.1, 0.2, -0.3], [0.37, 0.11, 0.05],
+                     [0.31, -0.17, 0.46]])
+"""Fractional q of the tables of matdyn.x."""
+
+
+def hydride(folder, numbers):
+    """Cell, masses of QE in u, and stars `numbers` of the stored H3S: dynamical and coupling matrices."""
+    for name in [f"{kind}{n}" for n in numbers for kind in ("dyn", "a2Fq2r.59.")]:
+        (folder / name).write_bytes(gzip.decompress((DATA.parent / "h3s-elph" / f"{name}.gz").read_bytes()))
+    alat = qe_read.alat_A(folder / "dyn1")
+    edge = 2.0 * alat / np.sqrt(3.0)
+    atoms = Atoms("SH3", cell=edge * (0.5 * np.ones((3, 3)) - np.eye(3)),
+                  positions=0.5 * edge * np.vstack([np.zeros(3), np.eye(3)]), pbc=True)
+    stars = [qe_read.read_dynamical(folder / f"dyn{n}") for n in numbers]
+    couplings = [qe_read.read_coupling(folder / f"a2Fq2r.59.{n}", 4, alat) for n in numbers]
+    return atoms, np.array([32.06, 1.008, 1.008, 1.008]), stars, couplings
+
+
+def matdyn_field(atoms, mesh, stars, couplings, rule):
+    """The interpolation with the sum rule of matdyn.x, which puts it on the coupling as on the force constants."""
+    mend = qe_interpolation.acoustic_force_constants if rule == "simple" else np.asarray
+    forces, coupling = (qe_interpolation.real_space(mend(qe_interpolation.full_mesh(part, atoms, mesh)), atoms)
+                        for part in (stars, [one.star for one in couplings]))
+    return qe_interpolation.Interpolation(atoms, mesh, forces, (coupling,), (couplings[0].dos_per_spin_Ry,))
+
+
+def matdyn_table(name):
+    """(q, modes) of a file that matdyn.x wrote for plotting, four decimals."""
+    lines = (DATA.parent / "h3s-elph" / name).read_text().splitlines()[1:]
+    return np.array([" ".join(lines[i + 1:i + 3]).split() for i in range(0, len(lines), 3)], dtype=float)
+
+
+@pytest.mark.parametrize("rule", ["no", "simple"])
+def test_four_atoms_between_the_mesh_points_as_matdyn(rule, tmp_path):
+    """To the last digit that matdyn.x prints: the pair order, the sign and the lattice vectors of the phases, and the
+    Wigner-Seitz images. Any of them taken the other way moves frequencies by 180 1/cm here."""
+    atoms, masses, stars, couplings = hydride(tmp_path, range(1, 9))
+    field = matdyn_field(atoms, (4, 4, 4), stars, couplings, rule)
+    omega, shapes = field.modes(OFF_MESH, masses)
+    frequencies, lines = (matdyn_table(f"{kind}.{rule}") for kind in ("freq", "gamma"))
+    order = np.argsort(frequencies, axis=1)  # matdyn.x follows modes along its list
+    assert omega / KELVIN_PER["cm-1"] == pytest.approx(np.take_along_axis(frequencies, order, 1), abs=1e-4)
+    # Line width: gamma = (pi / 2) u' G u.
+    width = 0.5 * np.pi * np.einsum("mij,mik,mkj->mj", shapes.conj(), field.couplings[0].at(OFF_MESH), shapes).real
+    gigahertz = width * 1e3 * KELVIN_PER["Ry"] / KELVIN_PER["THz"]
+    assert gigahertz == pytest.approx(np.take_along_axis(lines, order, 1), rel=1e-6, abs=2e-4)
+
+
+def test_lambda_of_four_atoms_as_matdyn(tmp_path):
+    """The 2x2x2 mesh within those stars: lambda 1.0192 and omega_log 1499.4 K, matdyn.x by tetrahedra on 8x8x8 points
+    (`asr='simple', la2F=.true., dos=.true.`, its file `lambda`)."""
+    atoms, masses, stars, couplings = hydride(tmp_path, (1, 3, 8))
+    field = matdyn_field(atoms, (2, 2, 2), stars, couplings, "simple")
+    spectrum = field.fine((12, 12, 12), masses).spectrum(0)
+    assert spectrum.coupling == pytest.approx(1.0192, abs=5e-4)
+    assert spectrum.omega_log_K == pytest.approx(1499.4, abs=1.0)
+
+
+def test_sum_rule_of_the_coupling_leaves_the_mesh_alone(tmp_path):
+    """Off Gamma the interpolation returns what ph.x computed. matdyn.x takes what Gamma lacks from the self-terms at
+    every q, which is not small: its lambda of the mesh points is no longer that of ph.x."""
+    atoms, masses, stars, couplings = hydride(tmp_path, (1, 3, 8))
+    ours = qe_interpolation.Interpolation.build(atoms, (2, 2, 2), stars, [[one] for one in couplings])
+    theirs = matdyn_field(atoms, (2, 2, 2), stars, couplings, "simple")
+    for star in couplings[1:]:
+        q, computed = atoms.cell[:] @ star.star.q[0], star.star.matrix[0]
+        assert ours.couplings[0].at(q)[0] == pytest.approx(computed, abs=1e-9)
+        assert np.abs(theirs.couplings[0].at(q)[0] - computed).max() > 0.01 * np.abs(computed).max()
 
 
 def test_aluminium_coupling_and_tc():

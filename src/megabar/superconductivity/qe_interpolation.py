@@ -2,7 +2,7 @@
 
 Both are short-ranged in real space. Phases go with lattice vectors, as in Quantum ESPRESSO:
 M_ab(q) = sum_R M(a in cell R, b in cell 0) exp(-2 pi i q.R); of the images of R in the supercell of the mesh, the
-nearest to the pair are taken, in equal parts (Wigner-Seitz).
+nearest to the pair are taken, in equal parts (Wigner-Seitz). matdyn.x gives the same numbers (a test, with four atoms).
 """
 
 from __future__ import annotations
@@ -94,7 +94,8 @@ def acoustic_force_constants(full: np.ndarray) -> np.ndarray:
 
 def acoustic_coupling(full: np.ndarray) -> np.ndarray:
     """`full` with uniform translations projected out at Gamma: the mean force on an electron in a stationary state is
-    zero, so they do not scatter. Without this lambda of the longest waves would diverge as 1/omega^2."""
+    zero, so they do not scatter. Without this lambda of the longest waves would diverge as 1/omega^2. The other points
+    keep what was computed there; matdyn.x instead mends the self-terms of all of them by what Gamma lacks."""
     size = full.shape[-1]
     translations = np.tile(np.eye(3), (size // 3, 1)) / np.sqrt(size // 3)
     projector = np.eye(size) - translations @ translations.T
