@@ -13,7 +13,7 @@ MODELS = {name: module.SETTINGS for name, module in verbs().items() if hasattr(m
 START = {"generator": "prototype", "kind": "CaH2", "names": ["MH2-Pnma"], "count": 1}
 REQUIRED = {
     "analyse": {"trajectory": "dump.lammpstrj"}, "enthalpy": {"reaction": "CaH2 + H2 -> CaH4"},
-    "learn": {"data": ["labels.extxyz"], "explore": [{"start": START, "temperatures_K": [300.0]}]},
+    "learn": {"metal": "Ca", "data": ["labels.extxyz"], "explore": [{"start": START, "temperatures_K": [300.0]}]},
     "map": {"reaction": "CaH2 + H2 -> CaH4"}, "melt": {"formula": "CaH4", "pressure": "40 GPa"},
     "react": {"formula": "CaH2", "pressure": "40 GPa", "temperature": "1200 C", "time": "20 ps"},
     "scan": {"grid": {"neurons": [10, 20]}}, "xrd": {"phases": ["W"], "wavelength_A": 0.3344}}

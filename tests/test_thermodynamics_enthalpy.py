@@ -19,10 +19,12 @@ from megabar.thermodynamics.averages import block_error
 from megabar.thermodynamics.curves import PhaseCurve, check_derivative, contenders, lowest
 from megabar.thermodynamics.engines import choose
 from megabar.thermodynamics.enthalpy import reaction_enthalpy
-from megabar.thermodynamics.enthalpy_run import EnthalpyPlan, EnthalpySettings, temperature_K
+from megabar.thermodynamics.enthalpy_run import EnthalpyPlan
 from megabar.thermodynamics.hot import HotState, rectangular, steady_order
+from megabar.thermodynamics.inputs import temperature_K
 from megabar.thermodynamics.library import enthalpy_curves, phases_of
 from megabar.thermodynamics.reactions import parse_formula, parse_reaction
+from megabar.thermodynamics.settings import EnthalpySettings
 from megabar.units import BOLTZMANN_EV_PER_K, EV_PER_A3_IN_GPA
 
 P = np.arange(0.0, 121.0, 10.0)

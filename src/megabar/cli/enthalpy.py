@@ -21,7 +21,7 @@ from megabar.cli.options import (
     TaskStore,
     ZeroPoint,
 )
-from megabar.thermodynamics.enthalpy_run import EnthalpySettings
+from megabar.thermodynamics.settings import EnthalpySettings
 
 SETTINGS = EnthalpySettings
 

@@ -21,7 +21,7 @@ from megabar.cli.options import (
     TaskStore,
     ZeroPoint,
 )
-from megabar.thermodynamics.hull_run import HullSettings
+from megabar.thermodynamics.settings import HullSettings
 
 SETTINGS = HullSettings
 

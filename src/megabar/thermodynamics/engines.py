@@ -107,8 +107,9 @@ class EnergySource:
 
 
 def choose(potential: str | Path | None = None, engine_name: str | None = None, level_id: str | None = None,
-           ) -> EnergySource:
-    """The source that --potential, --engine and --level ask for; InputError for none or two of them."""
+           elements: Sequence[str] = ()) -> EnergySource:
+    """The source that --potential, --engine and --level ask for; without any of them the first shipped potential that
+    has all `elements`, where these are given. InputError for none or two of them."""
     if potential is not None and (engine_name is not None or level_id is not None):
         raise InputError("both a potential and an engine are named: give --potential or --engine, not both")
     if potential is not None:
@@ -117,6 +118,11 @@ def choose(potential: str | Path | None = None, engine_name: str | None = None, 
         # A folder is kept whole, so that a task started elsewhere finds it.
         return EnergySource("potential", text if text in library.available() else str(found.path),
                             file_hash(found.nep_path))
+    if engine_name is None and level_id is None and elements:
+        for name in library.available():
+            if set(elements) <= set(library.load(name).elements):
+                return choose(name)
+        raise InputError(f"no shipped potential has {', '.join(elements)}: give --potential FOLDER or --engine gpaw")
     if engine_name is None and level_id is None:
         raise InputError(f"no source of energies: give --potential (shipped: {', '.join(library.available())}; or a "
                          "folder) or --engine gpaw")

@@ -2,69 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from ase import Atoms
-from pydantic import Field
 
-from megabar.campaign.settings import Settings
-from megabar.campaign.tasks import Outcome, Store, Task
+from megabar.campaign.tasks import Store, Task
 from megabar.errors import InputError
-from megabar.potential import library as potentials
-from megabar.thermodynamics.curves import PhaseCurve, contenders
+from megabar.thermodynamics.curves import PhaseCurve
 from megabar.thermodynamics.engines import EnergySource, choose
 from megabar.thermodynamics.enthalpy import ReactionEnthalpy, reaction_enthalpy
 from megabar.thermodynamics.hot import default_state, hot_states, hot_task
-from megabar.thermodynamics.library import Phase, enthalpy_curves, phases_of
+from megabar.thermodynamics.inputs import temperature_K
+from megabar.thermodynamics.library import Phase, Progress, check_phases, group_curves, phases_of, told
 from megabar.thermodynamics.reactions import Formula, Reaction, State, parse_reaction
-from megabar.thermodynamics.vibrations import with_vibrations
-from megabar.units import parse_pressures_GPa, parse_temperature_K, parse_time_ps
-
-Progress = Callable[[str, Outcome], None]
-
-
-class EnthalpySettings(Settings):
-    """Settings of the enthalpy verb."""
-
-    reaction: str = Field(description='Balanced reaction, like "CaH2 + H2 -> CaH4".')
-    pressure: str = Field("0:120:10", description='Pressures of the crystals: "0:120:10", "20,40,60 GPa" or "40 GPa".')
-    temperature: str | None = Field(None, description='For states at temperature, like "1473 K"; none: crystals only.')
-    md_pressure: str | None = Field(None, description="Pressures of these states; three of the range without it.")
-    time: str = Field("10 ps", description="Length of each run that is averaged over.")
-    atoms: int = Field(200, ge=20, le=100_000, description="Atoms of each run, about.")
-    potential: str | None = Field(None, description="Name or folder; the shipped one with these elements without it.")
-    engine: str | None = Field(None, description="gpaw or qe instead of a potential, for the crystals.")
-    level: str | None = Field(None, description="Level of theory of the engine.")
-    phase: list[str] = Field(default_factory=list, description="Files with phases to try beside the known ones.")
-    library: bool = Field(True, description="Try the known phases; false: only those of the files.")
-    symmetry: Literal["keep", "free", "break"] = Field("keep", description="As in the relax verb.")
-    zero_point: bool = Field(False, description="Add zero-point energies of the best phases (phonons).")
-    seed: int = Field(0, ge=0, description="Seed of velocities and of broken symmetries.")
-    jobs: int = Field(1, ge=1, description="Runs at a time.")
-
-
-def default_source(elements: Sequence[str]) -> EnergySource:
-    """The first shipped potential that has all `elements`; InputError names what to give when there is none."""
-    for name in potentials.available():
-        if set(elements) <= set(potentials.load(name).elements):
-            return choose(name)
-    raise InputError(f"no shipped potential has {', '.join(elements)}: give --potential FOLDER or --engine gpaw")
-
-
-def temperature_K(text: str) -> float:
-    """As `parse_temperature_K`, and a bare number is in kelvin, as in the tables of the field."""
-    return parse_temperature_K(f"{text} K" if _number(text) else text)
-
-
-def _number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+from megabar.thermodynamics.settings import EnthalpySettings
+from megabar.units import parse_pressures_GPa, parse_time_ps
 
 
 @dataclass(frozen=True)
@@ -86,10 +41,7 @@ class EnthalpyPlan:
         pressures = parse_pressures_GPa(settings.pressure)
         kelvin = None if settings.temperature is None else temperature_K(settings.temperature)
         parse_time_ps(settings.time)
-        if settings.potential is None and settings.engine is None and settings.level is None:
-            source = default_source(reaction.elements)
-        else:
-            source = choose(settings.potential, settings.engine, settings.level)
+        source = choose(settings.potential, settings.engine, settings.level, reaction.elements)
         hot: tuple[float, ...] = ()
         if kelvin is not None:
             if source.kind != "potential":
@@ -104,8 +56,7 @@ class EnthalpyPlan:
                 hot = tuple(pressures[k] for k in sorted(picks))
         every = sorted(set(pressures) | set(hot))
         phases = {f.text: phases_of(f, settings.phase, settings.library) for f in reaction.formulas}
-        source.check([], every)
-        source.check([p.cell(every[0]) for group in phases.values() for p in group])
+        check_phases(list(phases.values()), source, every)
         return cls(reaction, source, tuple(every), phases, kelvin, hot, settings)
 
     def summary(self) -> dict[str, Any]:
@@ -160,24 +111,12 @@ def run_enthalpy(plan: EnthalpyPlan, store: Store, progress: Progress | None = N
                  ) -> tuple[ReactionEnthalpy, list[str]]:
     """Compute (or read from `store`) all parts of `plan`; returns the result and what could not be run."""
     settings = plan.settings
-
-    def told(stage: str) -> Callable[[Outcome], None]:
-        return lambda outcome: None if progress is None else progress(stage, outcome)
-
-    flat = [phase for group in plan.phases.values() for phase in group]
-    every = enthalpy_curves(flat, plan.source, plan.pressures_GPa, store, symmetry=settings.symmetry,
-                            seed=settings.seed, jobs=settings.jobs, progress=told("relax"))
-    curves: dict[str, tuple[PhaseCurve, ...]] = {}
-    at = 0
-    for name, group in plan.phases.items():
-        curves[name] = every[at:at + len(group)]
-        at += len(group)
+    groups = group_curves(list(plan.phases.values()), plan.source, plan.pressures_GPa, settings, store,
+                          0.0 if settings.zero_point else None, progress)
+    curves = dict(zip(plan.phases, groups, strict=True))
     missing: list[str] = []
-    if settings.zero_point:
-        curves = {name: with_vibrations(group, contenders(group), plan.source, store, 0.0, told("phonons"))
-                  for name, group in curves.items()}
     hot: tuple[Any, ...] = ()
     if plan.temperature_K is not None:
         tasks, missing = plan.hot_tasks(curves)
-        hot = hot_states(tasks, store, settings.jobs, told("md"))
+        hot = hot_states(tasks, store, settings.jobs, told(progress, "md"))
     return reaction_enthalpy(plan.reaction, curves, plan.source, settings.zero_point, hot), missing

@@ -3,46 +3,24 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from ase.data import atomic_numbers
-from pydantic import Field
 
-from megabar.campaign.settings import Settings
-from megabar.campaign.tasks import Outcome, Store
+from megabar.campaign.tasks import Store
 from megabar.errors import InputError
-from megabar.thermodynamics.curves import PhaseCurve, contenders, lowest
+from megabar.thermodynamics.curves import PhaseCurve, lowest
 from megabar.thermodynamics.engines import EnergySource, choose
 from megabar.thermodynamics.enthalpy import kind_of
-from megabar.thermodynamics.enthalpy_run import default_source, temperature_K
 from megabar.thermodynamics.hull import Compound, Hull, build_hull
-from megabar.thermodynamics.library import Phase, compositions_of, enthalpy_curves, phases_of
+from megabar.thermodynamics.inputs import temperature_K
+from megabar.thermodynamics.library import Phase, Progress, check_phases, compositions_of, group_curves, phases_of
 from megabar.thermodynamics.reactions import Formula, parse_formula
-from megabar.thermodynamics.vibrations import with_vibrations
+from megabar.thermodynamics.settings import HullSettings
 from megabar.units import parse_pressures_GPa
-
-
-class HullSettings(Settings):
-    """Settings of the hull verb."""
-
-    elements: list[str] = Field(default_factory=list, description="Elements, like Ca H.")
-    pressure: str = Field("0:200:10", description='Pressures, like "0:200:10".')
-    table: str | None = Field(None, description="CSV of published enthalpies instead of a potential.")
-    potential: str | None = Field(None, description="Name or folder; the shipped one with these elements without it.")
-    engine: str | None = Field(None, description="gpaw or qe instead of a potential.")
-    level: str | None = Field(None, description="Level of theory of the engine.")
-    phase: list[str] = Field(default_factory=list, description="Files with phases to try beside the known ones.")
-    library: bool = Field(True, description="Try the known phases; false: only those of the files.")
-    symmetry: Literal["keep", "free", "break"] = Field("keep", description="As in the relax verb.")
-    zero_point: bool = Field(False, description="Add zero-point energies (phonons).")
-    temperature: str | None = Field(None, description="Add harmonic free energies at this temperature.")
-    error_meV: float | None = Field(None, ge=0, description="Error per atom of every compound; the card's without it.")
-    samples: int = Field(2000, ge=0, le=1_000_000, description="Draws of the error analysis.")
-    seed: int = Field(0, ge=0, description="Seed of the draws.")
-    jobs: int = Field(1, ge=1, description="Relaxations at a time.")
 
 
 def check_elements(elements: Sequence[str]) -> tuple[str, ...]:
@@ -62,48 +40,30 @@ def plan_phases(settings: HullSettings) -> tuple[tuple[str, ...], EnergySource, 
     elements = check_elements(settings.elements)
     pressures = parse_pressures_GPa(settings.pressure)
     kelvin = None if settings.temperature is None else temperature_K(settings.temperature)
-    if settings.potential is None and settings.engine is None and settings.level is None:
-        source = default_source(elements)
-    else:
-        source = choose(settings.potential, settings.engine, settings.level)
+    source = choose(settings.potential, settings.engine, settings.level, elements)
     groups = [phases_of(f, settings.phase, settings.library)
               for f in compositions_of(elements, settings.phase, settings.library)]
     pure = {g[0].formula.elements[0] for g in groups if len(g[0].formula.elements) == 1}
     for element in elements:
         if element not in pure:
             raise InputError(f"hull: no phase of {element} is known: give a cell of it with --phase FILE")
-    source.check([], pressures)
-    source.check([p.cell(pressures[0]) for g in groups for p in g])
+    check_phases(groups, source, pressures)
     return elements, source, pressures, groups, kelvin
 
 
-def run_hull(settings: HullSettings, store: Store, progress: Callable[[str, Outcome], None] | None = None,
+def run_hull(settings: HullSettings, store: Store, progress: Progress | None = None,
              ) -> tuple[Hull, tuple[PhaseCurve, ...], EnergySource]:
     """Relax (or read) all phases, add vibrations when asked, and build the hull."""
     elements, source, pressures, groups, kelvin = plan_phases(settings)
-
-    def told(stage: str) -> Callable[[Outcome], None]:
-        return lambda outcome: None if progress is None else progress(stage, outcome)
-
-    curves = enthalpy_curves([p for g in groups for p in g], source, pressures, store, symmetry=settings.symmetry,
-                             seed=settings.seed, jobs=settings.jobs, progress=told("relax"))
     vibrations = settings.zero_point or kelvin is not None
-    compounds: list[Compound] = []
-    notes: list[str] = []
-    every: list[PhaseCurve] = []
-    at = 0
-    for group in groups:
-        mine = curves[at:at + len(group)]
-        at += len(group)
-        if vibrations:
-            mine = with_vibrations(mine, contenders(mine), source, store, kelvin or 0.0, told("phonons"))
-        every += mine
-        compounds.append(_compound(mine, source, settings.error_meV, vibrations))
-        notes += [note for c in mine for note in _said(c)]
+    found = group_curves(groups, source, pressures, settings, store, (kelvin or 0.0) if vibrations else None, progress)
+    compounds = [_compound(group, source, settings.error_meV, vibrations) for group in found]
+    every = tuple(curve for group in found for curve in group)
+    notes = [note for curve in every for note in _said(curve)]
     condition = f"harmonic G at {kelvin:g} K" if kelvin else "with zero point" if vibrations else "static"
     hull = build_hull(elements, compounds, np.array(sorted(set(pressures))), source.label, samples=settings.samples,
                       seed=settings.seed, condition=condition, notes=notes)
-    return hull, tuple(every), source
+    return hull, every, source
 
 
 def _compound(group: Sequence[PhaseCurve], source: EnergySource, error_meV: float | None, vibrations: bool) -> Compound:

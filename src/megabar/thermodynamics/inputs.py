@@ -71,6 +71,11 @@ def parse_temperatures_K(text: str) -> np.ndarray:
     return np.array([parse_temperature_K(str(text))])
 
 
+def temperature_K(text: str) -> float:
+    """As `parse_temperature_K`, and a bare number is in kelvin, as in the tables of the field."""
+    return parse_temperature_K(f"{text} K" if re.fullmatch(r"[-+.\deE\s]+", text) else text)
+
+
 def folder_name(verb: str, text: str) -> Path:
     """The folder a verb writes to when none is given: of a file its stem, of a library name the name."""
     return Path(f"{verb}-{Path(text).stem if Path(text).suffix else text.replace('/', '_')}")

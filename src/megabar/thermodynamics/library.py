@@ -19,13 +19,17 @@ from megabar.crystals import prototypes
 from megabar.crystals.files import read_frames
 from megabar.crystals.volumes import metals
 from megabar.errors import InputError, PhaseUnknown, RunError
-from megabar.thermodynamics.curves import PhaseCurve
+from megabar.thermodynamics.curves import PhaseCurve, contenders
 from megabar.thermodynamics.engines import EnergySource
 from megabar.thermodynamics.reactions import Formula, formula_of, parse_formula
 from megabar.thermodynamics.relax import Symmetry
 from megabar.thermodynamics.series import executor_for, relax_task, relaxed_from
+from megabar.thermodynamics.settings import PhaseSettings
+from megabar.thermodynamics.vibrations import with_vibrations
 
 HYDROGEN = parse_formula("H2")
+Progress = Callable[[str, Outcome], None]
+"""Told the stage ("relax", "phonons", "md") and what became of a task."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,33 @@ def _prototypes_of(formula: Formula) -> tuple[Phase, ...]:
     return tuple(found)
 
 
+def check_phases(groups: Sequence[Sequence[Phase]], source: EnergySource, pressures_GPa: Sequence[float]) -> None:
+    """Raise, before anything runs, what `EnergySource.check` says of the pressures and of every phase."""
+    source.check([], pressures_GPa)
+    source.check([phase.cell(min(pressures_GPa)) for group in groups for phase in group])
+
+
+def group_curves(groups: Sequence[Sequence[Phase]], source: EnergySource, pressures_GPa: Sequence[float],
+                 settings: PhaseSettings, store: Store, vibrations_K: float | None = None,
+                 progress: Progress | None = None) -> list[tuple[PhaseCurve, ...]]:
+    """`enthalpy_curves` of each group (the phases of one composition), as `settings` say. With `vibrations_K` those
+    that may be the best get their vibrational free energy at that temperature (the zero point at 0)."""
+    flat = enthalpy_curves([phase for group in groups for phase in group], source, pressures_GPa, store,
+                           symmetry=settings.symmetry, seed=settings.seed, jobs=settings.jobs,
+                           progress=told(progress, "relax"))
+    rest = iter(flat)
+    found = [tuple(next(rest) for _ in group) for group in groups]
+    if vibrations_K is None:
+        return found
+    return [with_vibrations(group, contenders(group), source, store, vibrations_K, told(progress, "phonons"))
+            for group in found]
+
+
+def told(progress: Progress | None, stage: str) -> Callable[[Outcome], None]:
+    """`progress` for the tasks of one stage."""
+    return lambda outcome: None if progress is None else progress(stage, outcome)
+
+
 def enthalpy_curves(phases: Sequence[Phase], source: EnergySource, pressures_GPa: Sequence[float], store: Store, *,
                     symmetry: Symmetry = "keep", seed: int = 0, jobs: int = 1,
                     progress: Callable[[Outcome], None] | None = None) -> tuple[PhaseCurve, ...]:
@@ -116,8 +147,7 @@ def enthalpy_curves(phases: Sequence[Phase], source: EnergySource, pressures_GPa
     a phase is never a reason to stop the others. Raises RunError when every point of a composition failed, and what
     `source.check` raises before anything runs."""
     pressures = sorted(set(map(float, pressures_GPa)))
-    source.check([], pressures)
-    source.check([phase.cell(pressures[0]) for phase in phases])
+    check_phases([phases], source, pressures)
     used = seed if symmetry == "break" else 0
     executor = executor_for(source)
 

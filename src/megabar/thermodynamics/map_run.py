@@ -13,7 +13,7 @@ from pydantic import Field
 from megabar.campaign.settings import Settings, load_settings
 from megabar.campaign.tasks import Store
 from megabar.errors import InputError
-from megabar.thermodynamics.enthalpy_run import EnthalpyPlan, EnthalpySettings, run_enthalpy
+from megabar.thermodynamics.enthalpy_run import EnthalpyPlan, run_enthalpy
 from megabar.thermodynamics.inputs import parse_temperatures_K
 from megabar.thermodynamics.map import Entropy, SynthesisMap, synthesis_map
 from megabar.thermodynamics.map_parts import EXPERIMENTS, EnthalpyPart, MapPoint, MeltPart, read_runs
@@ -22,6 +22,7 @@ from megabar.thermodynamics.melt_settings import MeltSettings
 from megabar.thermodynamics.melting_curves import fit_line
 from megabar.thermodynamics.planets import select
 from megabar.thermodynamics.reactions import Reaction, parse_formula, parse_reaction
+from megabar.thermodynamics.settings import EnthalpySettings
 from megabar.units import parse_pressures_GPa
 
 Report = Callable[[str], None]
