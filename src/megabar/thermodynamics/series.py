@@ -23,18 +23,25 @@ CODE_VERSION = "1"
 def relax_task(atoms: Atoms, source: EnergySource, pressure_GPa: float, symmetry: Symmetry = "keep",
                seed: int = 0) -> Task:
     """The task that relaxes `atoms` at a pressure; `relaxed_from` reads its result."""
-    return Task("megabar.thermodynamics.series:compute_relaxed", CODE_VERSION, {
-        "source": source.identity, "numbers": atoms.numbers.tolist(), "cell": np.round(atoms.cell[:], 8).tolist(),
-        "scaled_positions": np.round(atoms.get_scaled_positions(wrap=False), 8).tolist(),
-        "metallic": bool(atoms.info.get("metallic", False)), "pressure_GPa": float(pressure_GPa),
-        "symmetry": symmetry, "seed": seed})
+    return Task("megabar.thermodynamics.series:compute_relaxed", CODE_VERSION,
+                crystal_inputs(atoms, source, pressure_GPa) | {"symmetry": symmetry, "seed": seed})
+
+
+def crystal_inputs(atoms: Atoms, source: EnergySource, pressure_GPa: float) -> dict[str, Any]:
+    """Inputs of a task about a crystal at a pressure, rounded so that a file round trip changes no hash."""
+    return {"source": source.identity, "numbers": atoms.numbers.tolist(), "cell": np.round(atoms.cell[:], 8).tolist(),
+            "scaled_positions": np.round(atoms.get_scaled_positions(wrap=False), 8).tolist(),
+            "metallic": bool(atoms.info.get("metallic", False)), "pressure_GPa": float(pressure_GPa)}
+
+
+def crystal_of(inputs: dict[str, Any]) -> Atoms:
+    return Atoms(inputs["numbers"], cell=inputs["cell"], scaled_positions=inputs["scaled_positions"], pbc=True,
+                 info={"metallic": inputs["metallic"]})
 
 
 def compute_relaxed(inputs: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The body of a relaxation task."""
-    start = Atoms(inputs["numbers"], cell=inputs["cell"], scaled_positions=inputs["scaled_positions"], pbc=True,
-                  info={"metallic": inputs["metallic"]})
-    result = relax(start, from_identity(inputs["source"]).calculator(folder), inputs["pressure_GPa"],
+    result = relax(crystal_of(inputs), from_identity(inputs["source"]).calculator(folder), inputs["pressure_GPa"],
                    symmetry=inputs["symmetry"], seed=inputs["seed"])
     return {
         "cell": result.atoms.cell[:], "scaled_positions": result.atoms.get_scaled_positions(wrap=False),
@@ -48,8 +55,7 @@ def compute_relaxed(inputs: dict[str, Any], folder: Path) -> dict[str, Any]:
 def relaxed_from(task: Task, values: dict[str, Any]) -> Relaxed:
     """The `Relaxed` of a finished task."""
     inputs = task.inputs
-    atoms = Atoms(inputs["numbers"], cell=values["cell"], scaled_positions=values["scaled_positions"], pbc=True,
-                  info={"metallic": inputs["metallic"]})
+    atoms = crystal_of({**inputs, "cell": values["cell"], "scaled_positions": values["scaled_positions"]})
     atoms.calc = SinglePointCalculator(atoms, energy=values["energy_eV"], free_energy=values["energy_eV"],
                                        forces=np.array(values["forces_eV_per_A"]),
                                        stress=np.array(values["stress_eV_per_A3"]))

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ase import Atoms
 
 from megabar.campaign.files import atomic_path
 from megabar.campaign.tasks import Outcome, Store, Task, run_tasks
@@ -22,25 +21,22 @@ from megabar.thermodynamics.engines import EnergySource, from_identity
 from megabar.thermodynamics.harmonic import harmonic
 from megabar.thermodynamics.phonons import phonons
 from megabar.thermodynamics.relax import Relaxed, relax
+from megabar.thermodynamics.series import crystal_inputs, crystal_of
 
 VERSION = "1"
 _FILE = "frequencies.npz"
 
 
 def vibration_task(source: EnergySource, relaxed: Relaxed) -> Task:
-    atoms = relaxed.atoms
-    return Task("megabar.thermodynamics.vibrations:compute", VERSION, {
-        "source": source.identity, "numbers": atoms.numbers.tolist(), "cell": np.round(atoms.cell[:], 8).tolist(),
-        "scaled_positions": np.round(atoms.get_scaled_positions(wrap=False), 8).tolist(),
-        "metallic": bool(atoms.info.get("metallic", False)), "pressure_GPa": relaxed.target_pressure_GPa})
+    return Task("megabar.thermodynamics.vibrations:compute", VERSION,
+                crystal_inputs(relaxed.atoms, source, relaxed.target_pressure_GPa))
 
 
 def compute(inputs: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Task: phonons of a relaxed crystal; frequencies on a mesh go into a file beside the result."""
     source = from_identity(inputs["source"])
-    atoms = Atoms(inputs["numbers"], cell=inputs["cell"], scaled_positions=inputs["scaled_positions"], pbc=True,
-                  info={"metallic": inputs["metallic"]})
-    found = phonons(relax(atoms, source.calculator(folder), inputs["pressure_GPa"]), source, Store(folder / "tasks"))
+    relaxed = relax(crystal_of(inputs), source.calculator(folder), inputs["pressure_GPa"])
+    found = phonons(relaxed, source, Store(folder / "tasks"))
     with atomic_path(folder / _FILE) as path:
         np.savez_compressed(path, frequencies_THz=found.frequencies_THz, weights=found.weights)
     return {"atoms": len(found.relaxed.atoms), "has_free_energy": found.verdict.free_energy,
