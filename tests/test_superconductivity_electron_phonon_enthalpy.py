@@ -1,5 +1,6 @@
 """Enthalpies of a reaction by Quantum ESPRESSO: sums and signs on stored results, meshes, and a live element."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -9,35 +10,45 @@ from ase.build import bulk
 
 from megabar.campaign.files import write_json
 from megabar.campaign.tasks import Store
-from megabar.errors import NotConverged
-from megabar.superconductivity import qe_tasks
+from megabar.errors import NotConverged, RunError
+from megabar.superconductivity import qe_enthalpy, qe_tasks
 from megabar.superconductivity.qe_enthalpy import mesh, phase_task, reaction_enthalpies
 from megabar.superconductivity.qe_input import standard_primitive
 from megabar.units import EV_PER_A3_IN_GPA
 
 
 def store_result(store, atoms, pressure, enthalpy):
-    """As if the task of this phase had run and its cell had not moved."""
+    """As if the task of this phase had run and its cell had not moved. Returns that cell."""
     task = phase_task(atoms, pressure)
     cell = qe_tasks.cell_inputs(standard_primitive(atoms))
     write_json(store.folder(task) / "result.json", cell | {
         "enthalpy_eV_per_formula": enthalpy, "volume_A3_per_formula": 10.0, "space_group": "P1 (1)",
         "pressure_GPa": pressure})
+    return qe_tasks.cell_of(cell)
+
+
+def swollen(atoms, before, after):
+    """The start at the next pressure: K = 4 P, so V goes as P^(-1/4)."""
+    new = atoms.copy()
+    new.set_cell(atoms.cell[:] * (before / after) ** (1.0 / 12.0), scale_atoms=True)
+    return new
+
+
+def crossing(store):
+    """2 A -> B with A of two phases that cross: H = -3 + P, or -2 + P / 2 (eV, P in 100 GPa), and B = -5 + P."""
+    cells = {"one": bulk("Al"), "two": bulk("Al", "bcc", a=3.2), "B": bulk("Cu")}
+    for name, (offset, slope) in {"one": (-3.0, 1.0), "two": (-2.0, 0.5), "B": (-5.0, 1.0)}.items():
+        atoms, before = cells[name], None
+        for pressure in (300.0, 100.0, 200.0):
+            atoms = swollen(atoms, before, pressure) if before else atoms
+            atoms, before = store_result(store, atoms, pressure, offset + slope * pressure / 100.0), pressure
+    return {"one": ("A", cells["one"]), "two": ("A", cells["two"]), "B": ("B", cells["B"])}
 
 
 def test_reaction_takes_the_best_phase_at_each_pressure(tmp_path):
-    """2 A -> B with A of two phases that cross: H = -3 + P, or -2 + P / 2 (eV, P in 100 GPa), and B = -5 + P.
-
-    Best A: -2 at 100 GPa (first: -3 + 1 = -2; second -1.5), -1.0 at 200 GPa both, -0.5 at 300 GPa (second).
-    """
+    """Best A: -2 at 100 GPa (first: -3 + 1 = -2; second -1.5), -1.0 at 200 GPa both, -0.5 at 300 GPa (second)."""
     store = Store(tmp_path / "tasks")
-    first, second, product = bulk("Al"), bulk("Al", "bcc", a=3.2), bulk("Cu")
-    for pressure in (100.0, 200.0, 300.0):
-        x = pressure / 100.0
-        store_result(store, first, pressure, -3.0 + x)
-        store_result(store, second, pressure, -2.0 + 0.5 * x)
-        store_result(store, product, pressure, -5.0 + x)
-    phases = {"one": ("A", first), "two": ("A", second), "B": ("B", product)}
+    phases = crossing(store)
     result = reaction_enthalpies("2 A -> B", {"A": -2, "B": 1}, phases, [300.0, 100.0, 200.0], store,
                                  lambda line: None)
     assert result.pressures_GPa == (100.0, 200.0, 300.0)
@@ -47,6 +58,34 @@ def test_reaction_takes_the_best_phase_at_each_pressure(tmp_path):
     saved = json.loads((tmp_path / "out" / "enthalpies.json").read_text())
     assert saved["reaction"] == "2 A -> B" and (tmp_path / "out" / "enthalpies.png").is_file()
     assert len((tmp_path / "out" / "enthalpies.csv").read_text().splitlines()) == 4
+
+
+def test_a_phase_that_fails_is_left_out_and_said(tmp_path, monkeypatch):
+    """Without the first phase of A at 100 GPa the second counts there: B - 2 A = -4 + 3 = -1. With both gone: an
+    error that names formula and pressure."""
+    store, lines = Store(tmp_path / "tasks"), []
+    phases = crossing(store)
+    real, failing = qe_enthalpy.run_tasks, [phases["one"][1]]
+
+    def some_fail(tasks, *args, **options):
+        for outcome in real(tasks, *args, **options):
+            numbers = outcome.result["numbers"] if outcome.result else None
+            volume = qe_tasks.cell_of(outcome.result).get_volume() if outcome.result else 0.0
+            known = any(qe_tasks.cell_of(outcome.result).symbols == a.symbols
+                        and abs(volume / swollen(a, 300.0, 100.0).get_volume() - 1.0) < 1e-6 for a in failing)
+            if known and numbers is not None and outcome.result["pressure_GPa"] == 100.0:
+                outcome = dataclasses.replace(outcome, result=None, reason="bands not converged")
+            yield outcome
+
+    monkeypatch.setattr(qe_enthalpy, "run_tasks", some_fail)
+    result = reaction_enthalpies("2 A -> B", {"A": -2, "B": 1}, phases, [300.0, 100.0], store, lines.append)
+    assert result.best["A"][0] == "two" and result.reaction_eV[0] == pytest.approx(-4.0 + 3.0)
+    assert any("one 100 GPa" in line and "bands not converged" in line for line in lines)
+    result.save(tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "enthalpies.json").read_text())["phases"]["one"][0] is None
+    failing.append(phases["two"][1])
+    with pytest.raises(RunError, match="no phase of A .* 100 GPa"):
+        reaction_enthalpies("2 A -> B", {"A": -2, "B": 1}, phases, [300.0, 100.0], store, lines.append)
 
 
 def test_meshes_follow_the_reciprocal_lengths():

@@ -27,6 +27,11 @@ CODE_VERSION = "1"
 COARSE_CUTOFF_RY, FINE_CUTOFF_RY = 60.0, 80.0
 COARSE_SPACING_PER_A, FINE_SPACING_PER_A = 0.60, 0.40
 SMEARING_RY = 0.02
+STIFFNESS = 4.0
+"""K over P of strongly compressed matter, for the volume that a relaxation at the next pressure starts from: K0 + K' P
+with K' near 4. Steps of 50 GPa from the old volume have sent variable-cell runs off."""
+LEAST_PRESSURE_GPa = 10.0
+"""Below, K0 is what counts, and the old cell is start enough."""
 
 
 def mesh(atoms: Atoms, spacing_per_A: float) -> list[int]:
@@ -84,7 +89,9 @@ class Enthalpies:
         from matplotlib.figure import Figure
 
         target = Path(directory)
-        write_json(target / "enthalpies.json", self.__dict__)
+        known = {name: [v if np.isfinite(v) else None for v in values] for name, values in self.phases.items()}
+        volumes = {name: [v if np.isfinite(v) else None for v in values] for name, values in self.volumes_A3.items()}
+        write_json(target / "enthalpies.json", self.__dict__ | {"phases": known, "volumes_A3": volumes})
         write_csv(target / "enthalpies.csv", {"pressure_GPa": self.pressures_GPa, "reaction_eV": self.reaction_eV}
                   | {f"{name}_eV": values for name, values in self.phases.items()}
                   | {f"{name}_A3": values for name, values in self.volumes_A3.items()})
@@ -105,24 +112,38 @@ def reaction_enthalpies(reaction: str, counts: Mapping[str, int], phases: Mappin
                         pressures_GPa: Sequence[float], store: Store, report: Any = print) -> Enthalpies:
     """`counts[formula]` negative for what is used up; `phases[name]` = (formula, cell). RunError names what failed.
 
-    Pressures are done in the order given, each phase from where it was at the one before; the result is sorted."""
+    Pressures are done in the order given, each phase from where it was at the one before, swollen by what the change
+    of pressure suggests; the result is sorted. A phase that fails where another of its formula does not is said to
+    `report`, has nan there, and starts from its last cell at the next pressure."""
     at: dict[tuple[str, float], dict[str, Any]] = {}
     cells = {name: atoms for name, (_, atoms) in phases.items()}
+    before: dict[str, float] = {}
     for pressure in pressures_GPa:
         for name in phases:
-            outcome = next(iter(run_tasks([phase_task(cells[name], pressure)], store, retry_failed=True)))
+            start = cells[name].copy()
+            if name in before:
+                ratio = max(before[name], LEAST_PRESSURE_GPa) / max(pressure, LEAST_PRESSURE_GPa)
+                start.set_cell(start.cell[:] * ratio ** (1.0 / (3.0 * STIFFNESS)), scale_atoms=True)
+            outcome = next(iter(run_tasks([phase_task(start, pressure)], store, retry_failed=True)))
             if outcome.result is None:
-                raise RunError(f"{name} at {pressure:g} GPa: {outcome.reason}")
+                report(f"{name} {pressure:g} GPa: failed, left out: {outcome.reason}")
+                at[name, pressure] = {"enthalpy_eV_per_formula": np.nan, "volume_A3_per_formula": np.nan,
+                                      "space_group": "failed"}
+                continue
             at[name, pressure] = outcome.result
-            # The next pressure starts from here.
-            cells[name] = qe_tasks.cell_of(outcome.result)
+            cells[name], before[name] = qe_tasks.cell_of(outcome.result), pressure
             report(f"{name} {pressure:g} GPa: {outcome.result['enthalpy_eV_per_formula']:.4f} eV, "
                    f"{outcome.result['volume_A3_per_formula']:.3f} A3, {outcome.result['space_group']}")
     values = {name: [at[name, pressure] for pressure in sorted(pressures_GPa)] for name in phases}
     table = {name: tuple(float(v["enthalpy_eV_per_formula"]) for v in rows) for name, rows in values.items()}
 
     def lowest(formula: str, i: int) -> str:
-        return min((table[name][i], name) for name, (of, _) in phases.items() if of == formula)[1]
+        found = [(table[name][i], name) for name, (of, _) in phases.items()
+                 if of == formula and np.isfinite(table[name][i])]
+        if not found:
+            raise RunError(f"no phase of {formula} could be relaxed at {sorted(pressures_GPa)[i]:g} GPa: start from "
+                           "another cell, or in smaller steps of pressure")
+        return min(found)[1]
 
     best = {formula: tuple(lowest(formula, i) for i in range(len(pressures_GPa))) for formula in counts}
     total = tuple(sum(count * table[best[formula][i]][i] for formula, count in counts.items())
