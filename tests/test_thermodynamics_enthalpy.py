@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,7 @@ from ase.neighborlist import neighbor_list
 
 from megabar.campaign.tasks import Store
 from megabar.crystals.prototypes import build
+from megabar.dynamics.lammps import PairStyle
 from megabar.dynamics.trajectory import Frame
 from megabar.errors import InputError, PhaseUnknown
 from megabar.thermodynamics import hot
@@ -20,11 +22,13 @@ from megabar.thermodynamics.curves import PhaseCurve, check_derivative, contende
 from megabar.thermodynamics.engines import choose
 from megabar.thermodynamics.enthalpy import reaction_enthalpy
 from megabar.thermodynamics.enthalpy_run import EnthalpyPlan
-from megabar.thermodynamics.hot import HotState, rectangular, steady_order
+from megabar.thermodynamics.hot import HotState, rectangular
 from megabar.thermodynamics.inputs import temperature_K
 from megabar.thermodynamics.library import enthalpy_curves, phases_of
 from megabar.thermodynamics.reactions import parse_formula, parse_reaction
+from megabar.thermodynamics.runs import pressure_missed
 from megabar.thermodynamics.settings import EnthalpySettings
+from megabar.thermodynamics.solidity import steady_order
 from megabar.units import BOLTZMANN_EV_PER_K, EV_PER_A3_IN_GPA
 
 P = np.arange(0.0, 121.0, 10.0)
@@ -232,6 +236,24 @@ def test_cold_solid_obeys_equipartition(tmp_path) -> None:  # type: ignore[no-un
     above = found.enthalpy_eV - 3 * static.enthalpy_eV[0]
     assert above == pytest.approx(3 * 3 * BOLTZMANN_EV_PER_K * 150.0, rel=0.2)
     assert abs(found.mean_pressure_GPa - 50.0) < 2.0
+
+
+@pytest.mark.parametrize("seed", [0, 899, 900, 12_345, 2**31])
+def test_seeds_are_those_that_lammps_takes(seed: int, tmp_path: Path) -> None:
+    """fix langevin ends the run for a seed of 0 or above 900 million (RanMars of LAMMPS)."""
+    pair = PairStyle(("H", "Ca"), ("pair_style zero 3.0", "pair_coeff * *"))
+    lines = hot._Runner(pair, 50.0, 1473.0, seed, tmp_path).langevin(1473.0, None, "xyz", 20)
+    given, = (int(line.split()[-1]) for line in lines if "langevin" in line)
+    assert 0 < given <= 900_000_000
+
+
+def test_pressure_is_missed_beyond_its_noise() -> None:
+    noise = np.random.default_rng(2).normal(size=4000)
+    assert not pressure_missed(50.0 + noise, 50.0)
+    assert not pressure_missed(50.9 + noise, 50.0) and pressure_missed(51.1 + noise, 50.0)  # 2 %
+    assert pressure_missed(1.4 + noise, 1.0) and not pressure_missed(1.2 + noise, 1.0)  # 0.3 GPa
+    slow = 12.0 * np.sin(np.linspace(0.0, 5.0, 4000))  # one excursion: its mean of 1.7 GPa says nothing
+    assert slow.mean() > 1.5 and not pressure_missed(50.0 + slow, 50.0)
 
 
 def test_plan_checks_everything_first() -> None:

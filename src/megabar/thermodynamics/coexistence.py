@@ -27,7 +27,8 @@ from megabar.dynamics.stage import Stage, StageResult, run_stage
 from megabar.dynamics.trajectory import Frame, read_trajectory
 from megabar.errors import InputError, RunError
 from megabar.potential.library import load
-from megabar.thermodynamics.melt_checks import believable, enthalpy_eV, sites_of, solid_share
+from megabar.thermodynamics.melt_checks import believable, sites_of, solid_share
+from megabar.thermodynamics.runs import LARGEST_SEED, NO_DRIFT, enthalpy_eV
 from megabar.thermodynamics.solidity import BRAGG_SOLID, Growth, Lattice, bragg_peak, diffusion, growth
 
 FRICTION_STEPS, BAROSTAT_STEPS = 400, 1500
@@ -87,7 +88,7 @@ def moves(start_K: float, end_K: float, pressure_GPa: float, seed: int, timestep
     mover = "fix move all nve" if axes == "none" else f"fix move all nph {words[axes]}{' drag 1.0' if drag else ''}"
     return [f"variable target equal {start_K:.10g}+({end_K - start_K:.10g})*step/{max(steps, 1)}", mover,
             f"fix friction all langevin v_target {end_K:.10g} {FRICTION_STEPS * timestep_fs * 1e-3:.6g} "
-            f"{1 + (seed * 7919 + 101) % 900_000_000}", "fix drift all momentum 200 linear 1 1 1 rescale"]
+            f"{1 + (seed * 7919 + 101) % LARGEST_SEED}", NO_DRIFT]
 
 
 def _stage(inputs: Mapping[str, Any], atoms: Atoms, ensemble: Sequence[str], time_ps: float, hottest_K: float,
@@ -295,10 +296,10 @@ def coexist(inputs: dict[str, Any], folder: Path) -> dict[str, Any]:
 
     def held(kelvin: float, salt: int) -> list[str]:
         """The lower half on springs at the target, the upper one at `kelvin`."""
-        lines = ["fix move all nve", *protocols.held("cold"), "fix drift all momentum 200 linear 1 1 1 rescale"]
+        lines = ["fix move all nve", *protocols.held("cold"), NO_DRIFT]
         for k, (group, at) in enumerate((("cold", target), ("hot", kelvin))):
             lines.append(f"fix friction_{group} {group} langevin {at:.10g} {at:.10g} "
-                         f"{FRICTION_STEPS * dt * 0.25e-3:.6g} {1 + (seed * 104_729 + salt + k) % 900_000_000}")
+                         f"{FRICTION_STEPS * dt * 0.25e-3:.6g} {1 + (seed * 104_729 + salt + k) % LARGEST_SEED}")
         return lines
 
     state, warm = start, protocols.velocities(target, seed)

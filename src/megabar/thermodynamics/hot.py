@@ -22,13 +22,20 @@ from megabar.dynamics.guards import Guards
 from megabar.dynamics.lammps import PairStyle, bars
 from megabar.dynamics.stage import Stage, StageResult, run_stage
 from megabar.dynamics.trajectory import Frame, read_trajectory
-from megabar.errors import InputError
 from megabar.potential import library as potentials
 from megabar.thermodynamics.averages import block_error
 from megabar.thermodynamics.engines import EnergySource, from_identity
 from megabar.thermodynamics.reactions import Formula, State
-from megabar.thermodynamics.solidity import BRAGG_SOLID, diffusion, framework
-from megabar.units import BOLTZMANN_EV_PER_K, EV_PER_A3_IN_GPA
+from megabar.thermodynamics.runs import (
+    LARGEST_SEED,
+    NO_DRIFT,
+    enthalpy_eV,
+    pressure_missed,
+    rectangular_unit,
+    temperature_missed,
+)
+from megabar.thermodynamics.solidity import BRAGG_SOLID, diffusion, steady_order
+from megabar.units import BOLTZMANN_EV_PER_K
 
 VERSION = "2"
 TIMESTEP_FS = 0.5
@@ -102,25 +109,9 @@ def default_state(formula: Formula) -> State:
 def rectangular(crystal: Atoms, n_atoms: int) -> Atoms:
     """A supercell of `crystal` with right angles, about `n_atoms` atoms and edges as equal as that allows.
 
-    Raises InputError for a lattice without three right angles (monoclinic, triclinic).
+    Raises InputError as `rectangular_unit`.
     """
-    import spglib
-
-    found = spglib.standardize_cell((crystal.cell[:], crystal.get_scaled_positions(), crystal.numbers), False, False,
-                                    symprec=1e-2)
-    lattice, positions, numbers = found if found is not None else (
-        crystal.cell[:], crystal.get_scaled_positions(), crystal.numbers)
-    cell = Atoms(numbers, cell=lattice, scaled_positions=positions, pbc=True)
-    a, b, c, alpha, beta, gamma = cell.cell.cellpar()
-    if abs(gamma - 120.0) < 0.1 and abs(a - b) < 1e-3 * a:
-        from ase.build import make_supercell
-
-        cell = make_supercell(cell, np.array([[1, 0, 0], [1, 2, 0], [0, 0, 1]]))
-        cell.wrap()
-        alpha, beta, gamma = cell.cell.angles()
-    if max(abs(x - 90.0) for x in (alpha, beta, gamma)) > 0.1:
-        raise InputError(f"{crystal.get_chemical_formula()}: its lattice has no right angles, so no rectangular cell "
-                         "can be made of it; give a supercell that has")
+    cell = rectangular_unit(crystal, 1e-2)
     edges = cell.cell.lengths()
     side = float((n_atoms / len(cell) * edges.prod()) ** (1.0 / 3.0))
     best: tuple[int, ...] = (1, 1, 1)
@@ -233,15 +224,15 @@ class _Runner:
 
     def langevin(self, from_K: float, to_K: float | None, axes: Literal["xyz", "iso"], salt: int) -> list[str]:
         """Friction, which heats the stiff H2 stretch as fast as the rest, with a damped barostat."""
-        seed = 1 + (self.seed * 1_000_003 + salt * 7919) % 2_000_000_000
+        seed = 1 + (self.seed * 1_000_003 + salt * 7919) % LARGEST_SEED
         return [f"fix move all nph {self.barostat(axes, protocols.STARTUP_BAROSTAT_PS)} drag 1.0",
                 f"fix friction all langevin {from_K:.6g} {to_K or from_K:.6g} {protocols.THERMOSTAT_PS} {seed}",
-                "fix drift all momentum 200 linear 1 1 1 rescale"]
+                NO_DRIFT]
 
     def nose_hoover(self, temperature_K: float, axes: Literal["xyz", "iso"]) -> list[str]:
         t = f"{temperature_K:.6g}"
         return [f"fix move all npt temp {t} {t} {protocols.THERMOSTAT_PS} "
-                + self.barostat(axes, protocols.BAROSTAT_PS), "fix drift all momentum 200 linear 1 1 1 rescale"]
+                + self.barostat(axes, protocols.BAROSTAT_PS), NO_DRIFT]
 
     def melt(self, crystal: Atoms, fluid: bool) -> tuple[Atoms, float, list[str]]:
         """Heat until the framework has lost its order: the melt, its temperature, and what has to be said."""
@@ -287,26 +278,6 @@ def _frames(result: StageResult) -> list[Frame]:
     return list(read_trajectory(result.trajectory))
 
 
-def steady_order(frames: Sequence[Frame]) -> float:
-    """Largest |mean over time of rho_G|^2 of the framework (drift taken out) over reciprocal vectors G of the cell near
-    the first diffraction peak: 0.5 or more in a crystal, however small the cell. One frame of a melt of 20 sites can
-    look like a crystal by chance; the mean over the time in which its atoms change places cannot."""
-    sites = [framework(f.numbers, f.positions_A, f.cell_A) / np.diag(f.cell_A) for f in frames]
-    carrier = frames[0].numbers != 1 if (frames[0].numbers != 1).any() else np.ones(len(frames[0].numbers), bool)
-    drift = np.zeros((len(frames), 3))
-    if all(f.unwrapped_A is not None for f in frames):
-        path = np.array([f.unwrapped_A[carrier] / np.diag(f.cell_A) for f in frames])  # type: ignore[index]
-        drift = (path - path[0]).mean(axis=1)
-    edges = np.mean([np.diag(f.cell_A) for f in frames], axis=0)
-    spacing = (edges.prod() / max(1, len(sites[0]))) ** (1.0 / 3.0)
-    top = np.ceil(1.6 * edges / spacing).astype(int)
-    grid = np.stack(np.meshgrid(*[np.arange(-n, n + 1) for n in top], indexing="ij"), axis=-1).reshape(-1, 3)
-    length = np.linalg.norm(grid / edges, axis=1) * spacing
-    vectors = grid[((grid @ np.array([10_000, 100, 1])) > 0) & (length > 0.7) & (length < 1.6)]
-    rho = np.array([np.exp(2j * np.pi * (s - d) @ vectors.T).mean(axis=0) for s, d in zip(sites, drift, strict=True)])
-    return float((np.abs(rho.mean(axis=0)) ** 2).max())
-
-
 def _judge(inputs: dict[str, Any], result: StageResult, notes: list[str]) -> dict[str, Any]:
     n, p, t = len(inputs["numbers"]), inputs["pressure_GPa"], inputs["temperature_K"]
     units = n / inputs["formula_atoms"]
@@ -325,7 +296,7 @@ def _judge(inputs: dict[str, Any], result: StageResult, notes: list[str]) -> dic
     thermo = {name: column[inside] for name, column in result.thermo.items()}
     order, moves = steady_order(kept[len(kept) // 2:] if wanted == "solid" else kept), diffusion(kept)
     seen = "solid" if order > BRAGG_SOLID else "liquid"
-    series = (thermo["potential_energy_eV"] + p / EV_PER_A3_IN_GPA * thermo["volume_A3"]) / units
+    series = enthalpy_eV(thermo, p, "potential_energy_eV") / units
     enthalpy, error = block_error(series)
     # The kinetic part is known exactly for classical nuclei, so its noise is left out.
     enthalpy += 1.5 * BOLTZMANN_EV_PER_K * t * n / units
@@ -341,7 +312,7 @@ def _judge(inputs: dict[str, Any], result: StageResult, notes: list[str]) -> dic
     halves = [block_error(part) for part in np.array_split(series, 2)]
     if abs(halves[0][0] - halves[1][0]) > _DRIFT * float(np.hypot(halves[0][1], halves[1][1])):
         notes = [*notes, f"{where}: still drifting by {halves[1][0] - halves[0][0]:+.3f} eV between its halves"]
-    if abs(pressure - p) > max(0.5, 0.02 * p) or abs(temperature - t) > 0.03 * t:
+    if pressure_missed(thermo["pressure_GPa"], p) or temperature_missed(temperature, t):
         notes = [*notes, f"{where}: ran at {pressure:.2f} GPa and {temperature:.0f} K on average"]
     return {
         "formula": inputs["formula"], "phase": inputs["phase"], "asked": inputs["state"], "seen": seen,
@@ -367,9 +338,8 @@ def _extrapolated(inputs: dict[str, Any], run: _Runner, molten: Atoms, hot_K: fl
         if steady_order(late) > BRAGG_SOLID:
             break
         settled = result.thermo["time_ps"] >= LADDER_SETTLE_PS
-        volume, energy = (result.thermo[k][settled] for k in ("volume_A3", "potential_energy_eV"))
-        mean, error = block_error(energy + inputs["pressure_GPa"] / EV_PER_A3_IN_GPA * volume)
-        rows.append((t, mean, error, float(volume.mean()), diffusion(late)))
+        mean, error = block_error(enthalpy_eV(result.thermo, inputs["pressure_GPa"], "potential_energy_eV")[settled])
+        rows.append((t, mean, error, float(result.thermo["volume_A3"][settled].mean()), diffusion(late)))
     if len(rows) < 2:
         notes = [*frozen["notes"], f"{where}: it froze at {t:.0f} K too, so nothing could be extrapolated"]
         return {**frozen, "notes": notes}

@@ -10,18 +10,13 @@ from scipy.spatial import cKDTree
 
 from megabar.dynamics.trajectory import Frame
 from megabar.thermodynamics.averages import block_error
+from megabar.thermodynamics.runs import enthalpy_eV, pressure_missed, temperature_missed
 from megabar.thermodynamics.solidity import Growth, Lattice, diffusion, framework, mobile
-from megabar.units import EV_PER_A3_IN_GPA
 
 
 def sites_of(frame: Frame) -> np.ndarray:
     """(m, 3) framework sites of a frame."""
     return framework(frame.numbers, frame.positions_A, frame.cell_A)
-
-
-def enthalpy_eV(thermo: Mapping[str, np.ndarray], pressure_GPa: float) -> np.ndarray:
-    """(t,) E + P V of the whole cell at the pressure asked for (the barostat's noise is left out of P V)."""
-    return thermo["total_energy_eV"] + pressure_GPa / EV_PER_A3_IN_GPA * thermo["volume_A3"]
 
 
 def solid_share(frame: Frame, lattice: Lattice, edges: np.ndarray, threshold: float) -> float:
@@ -40,10 +35,9 @@ def believable(frames: Sequence[Frame], thermos: Sequence[Mapping[str, np.ndarra
     warnings = []
     if not 0.2 < verdict.start < 0.8:
         warnings.append(f"both phases were not there at the start (solid share {verdict.start:.2f})")
-    if inputs["thermostat"] and abs(reached - target) > 0.03 * target:
+    if inputs["thermostat"] and temperature_missed(reached, target):
         warnings.append(f"{reached:.0f} K was held, not {target:.0f} K")
-    spread = max(0.02 * abs(wanted), 0.3, 3.0 * block_error(pressure[half])[1])
-    if abs(float(pressure[half].mean()) - wanted) > spread:
+    if pressure_missed(pressure[half], wanted):
         warnings.append(f"{pressure[half].mean():.2f} GPa was reached, not {wanted:g} GPa")
     last = frames[3 * len(frames) // 4:]
     found = diffusion(last)

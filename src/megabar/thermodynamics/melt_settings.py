@@ -14,6 +14,7 @@ from megabar.campaign.files import file_hash, read_yaml
 from megabar.campaign.settings import Settings
 from megabar.errors import InputError
 from megabar.thermodynamics.reactions import formula_of, parse_formula
+from megabar.thermodynamics.runs import rectangular_unit
 
 
 class MeltSettings(Settings):
@@ -116,27 +117,12 @@ def starting_crystal(settings: MeltSettings, pressure_GPa: float) -> Crystal:
 
 
 def rectangular(atoms: Atoms) -> tuple[Atoms, tuple[int, int, int]]:
-    """The conventional cell of `atoms`, a hexagonal one doubled to its orthohexagonal, and which axes are alike."""
+    """The rectangular cell of `atoms` (as `rectangular_unit`), and which of its axes symmetry makes alike."""
     import spglib
 
-    cell = (atoms.cell[:], atoms.get_scaled_positions(), atoms.numbers)
-    data = spglib.get_symmetry_dataset(cell, symprec=1e-3)
-    standard = spglib.standardize_cell(cell, to_primitive=False, no_idealize=False, symprec=1e-3)
-    if data is None or standard is None:
-        raise InputError("crystal: its symmetry is not found; give a cell without overlapping atoms")
-    lattice, scaled, numbers = standard
-    unit = Atoms(numbers, scaled_positions=scaled, cell=lattice, pbc=True)
-    angles = unit.cell.angles()
-    if np.allclose(angles, [90.0, 90.0, 120.0], atol=1e-3):
-        from ase.build import make_supercell
-
-        unit = make_supercell(unit, [[1, 0, 0], [1, 2, 0], [0, 0, 1]])
-    elif not np.allclose(angles, 90.0, atol=1e-3):
-        raise InputError(f"crystal {atoms.get_chemical_formula()}: its cell has angles {np.round(angles, 1).tolist()}; "
-                         "melting needs a rectangular or hexagonal one")
-    unit.set_cell(np.diag(unit.cell.lengths()), scale_atoms=True)
-    unit.wrap()
-    number = int(data.number)
+    unit = rectangular_unit(atoms, 1e-3)
+    data = spglib.get_symmetry_dataset((atoms.cell[:], atoms.get_scaled_positions(), atoms.numbers), symprec=1e-3)
+    number = 0 if data is None else int(data.number)
     return unit, (0, 0, 0) if number >= 195 else (0, 0, 1) if number >= 75 else (0, 1, 2)
 
 

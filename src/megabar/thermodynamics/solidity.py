@@ -96,16 +96,37 @@ class Lattice:
         return own[near].mean(axis=1)
 
 
+def peak_vectors(edges_A: np.ndarray, sites: int) -> np.ndarray:
+    """(k, 3) reciprocal vectors near the first diffraction peak of `sites` in a rectangular cell of `edges_A` (3,), as
+    integers along its axes, one of each pair of opposites."""
+    spacing = (edges_A.prod() / max(1, sites)) ** (1.0 / 3.0)
+    top = np.ceil(1.6 * edges_A / spacing).astype(int)
+    grid = np.stack(np.meshgrid(*[np.arange(-n, n + 1) for n in top], indexing="ij"), axis=-1).reshape(-1, 3)
+    length = np.linalg.norm(grid / edges_A, axis=1) * spacing
+    return np.asarray(grid[((grid @ np.array([10_000, 100, 1])) > 0) & (length > 0.7) & (length < 1.6)])
+
+
 def bragg_peak(sites_A: np.ndarray, cell_A: np.ndarray) -> float:
     """Largest |rho_G|^2 / m^2 over reciprocal vectors of the cell near the first diffraction peak: any crystal in any
     orientation that fits the cell has a large one (1 when perfect), a melt about ln(m) / m."""
     edges = np.diag(cell_A)
-    spacing = (edges.prod() / len(sites_A)) ** (1.0 / 3.0)
-    top = np.ceil(1.6 * edges / spacing).astype(int)
-    grid = np.stack(np.meshgrid(*[np.arange(-n, n + 1) for n in top], indexing="ij"), axis=-1).reshape(-1, 3)
-    length = np.linalg.norm(grid / edges, axis=1) * spacing
-    half = grid[((grid @ np.array([10_000, 100, 1])) > 0) & (length > 0.7) & (length < 1.6)]
-    return float((np.abs(np.exp(2j * np.pi * half @ (sites_A / edges).T).mean(axis=1)) ** 2).max())
+    vectors = peak_vectors(edges, len(sites_A))
+    return float((np.abs(np.exp(2j * np.pi * vectors @ (sites_A / edges).T).mean(axis=1)) ** 2).max())
+
+
+def steady_order(frames: Sequence[Frame]) -> float:
+    """As `bragg_peak` of the framework, of the mean of rho_G over time (drift taken out): 0.5 or more in a crystal,
+    however small the cell. One frame of a melt of 20 sites can look like a crystal by chance; the mean over the time in
+    which its atoms change places cannot."""
+    sites = [framework(f.numbers, f.positions_A, f.cell_A) / np.diag(f.cell_A) for f in frames]
+    carrier = frames[0].numbers != 1 if (frames[0].numbers != 1).any() else np.ones(len(frames[0].numbers), bool)
+    drift = np.zeros((len(frames), 3))
+    if all(f.unwrapped_A is not None for f in frames):
+        path = np.array([f.unwrapped_A[carrier] / np.diag(f.cell_A) for f in frames])  # type: ignore[index]
+        drift = (path - path[0]).mean(axis=1)
+    vectors = peak_vectors(np.mean([np.diag(f.cell_A) for f in frames], axis=0), len(sites[0]))
+    rho = np.array([np.exp(2j * np.pi * (s - d) @ vectors.T).mean(axis=0) for s, d in zip(sites, drift, strict=True)])
+    return float((np.abs(rho.mean(axis=0)) ** 2).max())
 
 
 @dataclass(frozen=True)
