@@ -116,6 +116,31 @@ def test_sulfur_is_relaxed_at_the_pressure(tmp_path):
     assert abs(values[0]["pressure_GPa"] - 300.0) < 2.0
 
 
+def test_relaxation_that_ends_at_its_goal_with_an_error_goes_on_from_there(tmp_path, monkeypatch):
+    """An eigensolver that gives up after some steps: the next program starts from the last geometry that was
+    finished (4.2 A), not from the first; one that gives up at once is an error."""
+    started, images = [], [bulk("Al", a=4.0), bulk("Al", a=4.2)]
+
+    def fails(program, text, folder, name):
+        (folder / "out").mkdir(exist_ok=True)
+        if name.startswith("relax"):
+            raise RunError("pw.x: Error in routine c_bands (1): too many bands are not converged; see x")
+
+    monkeypatch.setattr(qe_tasks, "run_program", fails)
+    monkeypatch.setattr(qe_tasks, "iread", lambda *a, **k: iter(images))
+    monkeypatch.setattr(qe_tasks, "pw_input", lambda atoms, **k: started.append((k["calculation"], atoms)) or "")
+    monkeypatch.setattr(qe_tasks, "_state", lambda folder: type("S", (), {"pressure_GPa": 50.0, "energy_eV": -1.0})())
+    inputs = qe_tasks.cell_inputs(images[0]) | {"pressure_GPa": 50.0, "k_mesh": [2, 2, 2], "cutoff_Ry": 40.0,
+                                                "smearing_Ry": 0.02, "functional": "PBE"}
+
+    found = qe_tasks.relax(inputs, tmp_path)
+    assert found["volume_A3"] == pytest.approx(4.2**3 / 4)
+    assert [name for name, _ in started] == ["vc-relax", "scf"]
+    del images[1:]
+    with pytest.raises(RunError, match="bands are not converged"):
+        qe_tasks.relax(inputs, tmp_path)
+
+
 def test_pressure_that_will_not_hold_is_an_error(tmp_path, monkeypatch):
     """Five rounds without reaching the pressure: NotConverged with the pressure that was reached."""
     atoms = bulk("Al")
