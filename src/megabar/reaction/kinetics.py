@@ -22,7 +22,8 @@ from megabar.units import BOLTZMANN_EV_PER_K
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_MIN_ROWS = 8
+LEAST_ROWS = 8
+"""A rate needs at least so many."""
 _BOOTSTRAP = 100
 
 
@@ -93,8 +94,8 @@ def fit_rate(time_ps: np.ndarray, amount: np.ndarray, law: str, onset_ps: float 
     onset = float(time_ps[0]) if onset_ps is None else onset_ps
     known = np.isfinite(amount) & (time_ps >= onset)
     t, x = np.asarray(time_ps, dtype=float)[known] - onset, np.asarray(amount, dtype=float)[known]
-    if len(t) < _MIN_ROWS or t[-1] <= 0:
-        raise InputError(f"{len(t)} rows after the onset: a rate needs at least {_MIN_ROWS}; run longer or dump more "
+    if len(t) < LEAST_ROWS or t[-1] <= 0:
+        raise InputError(f"{len(t)} rows after the onset: a rate needs at least {LEAST_ROWS}; run longer or dump more "
                          "often")
     form = LAWS[law]
     best = _solve(form, t, x, np.array(form.start(t, x)))
@@ -208,7 +209,7 @@ def uptake_kinetics(time_ps: np.ndarray, h_per_metal: np.ndarray, onset_ps: floa
     stop = float(time_ps[-1]) if saturation_ps is None else saturation_ps
     rows = (time_ps >= onset_ps) & (time_ps <= stop)
     time, taken = time_ps[rows], h_per_metal[rows]
-    if len(time) < _MIN_ROWS:
+    if len(time) < LEAST_ROWS:
         return Kinetics(time, taken, (), f"only {len(time)} rows between onset and saturation: too few for a rate")
     return Kinetics(time, taken, tuple(fit_rate(time, taken, law, seed=seed) for law in LAWS), "")
 

@@ -222,15 +222,17 @@ def assemble(source: str, symbols: dict[str, int], frames: int, axis: int | None
                             rows["upper_face_A"])
         layers = layers_from_rows(rows, lag_ps, msd_limit_A2)
         onset = ev.uptake_onset(time, uptake.h_per_metal) if axis is not None else None
-        saturated = ev.saturation(time, uptake.h_per_metal, onset)
+        saturated = ev.saturation(time, uptake.h_per_metal, onset, uptake.cell_h_per_metal, seed)
         if axis is not None:
             front = find_front(time, layers.h_per_metal, layers.thickness_A, seed)
-            kinetics = uptake_kinetics(time, uptake.h_per_metal, onset, saturated, seed)
+            kinetics = uptake_kinetics(time, uptake.h_per_metal, onset,
+                                       None if saturated is None else saturated.time_ps, seed)
             events += ev.melting_events(time, {"order": layers.liquid_by_order, "mobility": layers.liquid_by_mobility,
                                                "both": layers.liquid})
-        for what, when in (("hydrogen enters", onset), ("uptake saturates", saturated)):
-            if when is not None:
-                events.append(Event(what, when))
+        if onset is not None:
+            events.append(Event("hydrogen enters", onset))
+        if saturated is not None:
+            events.append(saturated)
         metals = {s: n for s, n in symbols.items() if s != "H"}
         share = layers.liquid.sum(axis=1) / layers.order.shape[1]
         metal = max(metals, key=lambda s: metals[s])
