@@ -135,7 +135,40 @@ def test_transformed_points_carry_their_new_name() -> None:
                     transformed=tuple(g.startswith("P6") for g in groups))
     assert changed.labels[0] == "CaH2 Pnma" and changed.labels[-1] == "CaH2 P6_3/mmc"
     assert changed.check().passed  # judged on the points where it stayed what it is
-    assert len(changed.became) == 7
+    assert changed.remarks == ("CaH2 Pnma became P6_3/mmc (194) while it was relaxed at 60 to 120 GPa",)
+
+
+def test_remarks_name_each_trouble_once() -> None:
+    """Pressures in ranges, and no more than they are: a phase may come back in between."""
+    h, v = murnaghan(P, 10.0, 50.0, 4.0)
+    notes = ["", "failed: no convergence", "", "failed: no convergence", "", "", *(
+        f"the space group changed; no zero point: {k} imaginary modes" for k in range(7))]
+    odd = curve("x", "H2", h, v, notes=tuple(notes), space_groups=("A (1)",) * 13,
+                transformed=(True, False, False, *(True,) * 3, *(False,) * 7))
+    assert odd.remarks == ("x became A (1) while it was relaxed at 0 and 30 to 50 GPa",
+                           "x failed: no convergence at 10 and 30 GPa",
+                           "x is not stable and has no zero-point energy at 60 to 120 GPa")
+    broken = curve("y", "H2", np.where(P >= 60.0, h - 0.05, h), v)
+    assert broken.remarks == (f"y: {broken.check().text()}",)
+
+
+def test_zero_point_moves_the_crossing_and_stand_ins_are_said() -> None:
+    """In closed form; where the best phase has no zero point, it is said whose is taken."""
+    full = np.full(len(P), 1.0)
+    some = np.where(P >= 90.0, np.nan, 0.3)
+    curves = {"CaH2": (curve("a", "CaH2", 0.0 * P, full, vibrational_eV=0.1 * full),),
+              "H2": (curve("h", "H2", 0.0 * P, full, vibrational_eV=some),
+                     curve("g", "H2", 0.01 * full, full, vibrational_eV=0.3 * full)),
+              "CaH4": (curve("c", "CaH4", 0.1 - P / 480.0, full, vibrational_eV=0.2 * full),)}
+    source = SimpleNamespace(label="none", kind="gpaw", energy_error_eV_per_atom=lambda kind: None)
+    result = reaction_enthalpy(parse_reaction("CaH2 + H2 -> CaH4"), curves, source, True)  # type: ignore[arg-type]
+    assert result.with_zero_point_eV is not None
+    added = result.with_zero_point_eV - result.static_eV
+    assert added == pytest.approx(5 * 0.2 - 3 * 0.1 - 2 * np.where(P >= 90.0, 0.31, 0.3))
+    (static, _), = result.crossings_GPa()
+    (with_zero_point, _), = result.crossings_GPa(zero_point=True)
+    assert static == pytest.approx(48.0) and with_zero_point == pytest.approx(48.0 + 0.1 / 5 * 480.0)
+    assert any("H2 with zero point is that of g at 90 to 120 GPa" in note for note in result.notes)
 
 
 @pytest.mark.parametrize("name", ["MH2-P6_3/mmc", "MH4-I4/mmm", "MH2-Pnma", "MH5.75-Pm-3n", "H2-Pa-3"])
@@ -197,6 +230,35 @@ def test_a_solid_that_melted_is_not_used(asked: str, kind: str, good: bool, monk
     expected = -1.0 + 40.0 * 700.0 / 27 / EV_PER_A3_IN_GPA + 1.5 * BOLTZMANN_EV_PER_K * 1000.0
     assert found["enthalpy_eV"] == pytest.approx(expected, abs=6 * found["error_eV"])
     assert good or any("melted" in n or "froze" in n for n in found["notes"])
+
+
+@pytest.mark.parametrize(("capacity_k", "rungs", "said"), [
+    (1.7, 4, "extrapolated from the liquid at 3000, 2700, 2400, 2175 K"), (1.7, 3, "extrapolated"),
+    (1.7, 2, "froze at 2400 K too"), (7.4, 3, "as no single liquid's does"), (-0.5, 4, "as no single liquid's does")])
+def test_liquid_followed_down_a_ladder(capacity_k: float, rungs: int, said: str,
+                                       monkeypatch: pytest.MonkeyPatch) -> None:
+    """A straight line through rungs of a known heat capacity gives the enthalpy on that line, and its error covers the
+    noise; too few rungs for the distance and a heat capacity that no liquid has give nothing."""
+    rng, at_K = np.random.default_rng(5), []
+
+    def stage(name: str, atoms: Atoms, ensemble: float, *more: object, **others: object) -> SimpleNamespace:
+        at_K.append(ensemble)
+        mean = -1.0 + 27 * capacity_k * BOLTZMANN_EV_PER_K * ensemble
+        return SimpleNamespace(atoms=atoms, thermo={
+            "time_ps": np.linspace(0.0, 2.5, 500), "volume_A3": np.full(500, 700.0),
+            "potential_energy_eV": rng.normal(mean, 0.2, 500)})
+
+    monkeypatch.setattr(hot, "_frames", lambda result: frames_of("gas" if len(at_K) <= rungs else "solid", 27, 40))
+    run = SimpleNamespace(stage=stage, nose_hoover=lambda t, axes: t)
+    inputs = {"numbers": [20] * 27, "formula": "Ca", "formula_atoms": 1.0, "temperature_K": 1500.0,
+              "pressure_GPa": 40.0}
+    frozen = {"good": False, "notes": ["froze"], "enthalpy_eV": 0.0}
+    found = hot._extrapolated(inputs, run, Atoms("Ca"), 3000.0, frozen)  # type: ignore[arg-type]
+    assert found["good"] == said.startswith("extrapolated") and said in found["notes"][-1]
+    if found["good"]:
+        line = (-1.0 + 40.0 * 700.0 / EV_PER_A3_IN_GPA) / 27 + (capacity_k + 1.5) * BOLTZMANN_EV_PER_K * 1500.0
+        assert found["enthalpy_eV"] == pytest.approx(line, abs=4.0 * found["error_eV"])
+        assert found["error_eV"] < 0.01
 
 
 def state(formula: str, asked: str, h: float, error: float, good: bool = True) -> HotState:

@@ -99,8 +99,10 @@ def enthalpy(
     text = table(head, rows, f"{plan.reaction}, {result.source}")
     if result.error_eV is not None:
         text += f"\nerror of the potential +- {result.error_eV:.3f} eV ({result.error_how})"
-    for crossing, error in result.crossings_GPa():
-        text += f"\nchanges sign at {crossing:.1f} GPa" + ("" if error is None else f" +- {error:.1f}")
+    for zero_point in (False, True):
+        for crossing, error in result.crossings_GPa(zero_point):
+            text += (f"\n{'with zero point it changes' if zero_point else 'changes'} sign at {crossing:.1f} GPa"
+                     + ("" if error is None else f" +- {error:.1f}"))
     if result.hot:
         keys = ("pressure_GPa", "solid_eV", "solid_error_eV", "liquid_eV", "liquid_error_eV", "liquid_above_solid_eV",
                 "liquid_above_solid_error_eV")

@@ -20,6 +20,8 @@ COARSE = 0.85
 """A step in which the volume falls below this share of itself cannot be integrated from its ends: H2 from 0 to 10 GPa
 loses two thirds, and every form between the ends is a guess."""
 _FINE = 400
+NO_ZERO_POINT = "no zero point: "
+"""How the note on a crystal begins that has imaginary modes."""
 
 
 @dataclass(frozen=True)
@@ -107,10 +109,33 @@ class PhaseCurve:
                      for group, changed in zip(self.space_groups, self.transformed, strict=True))
 
     @property
-    def became(self) -> tuple[str, ...]:
-        """What the phase transformed into, pressure by pressure, in words; empty when it never did."""
-        return tuple(f"{self.name} at {p:g} GPa became {group}" for p, group, changed in
-                     zip(self.pressure_GPa, self.space_groups, self.transformed, strict=True) if changed)
+    def remarks(self) -> tuple[str, ...]:
+        """What has to be said of the phase, each once with its pressures: what it became while it was relaxed, where
+        something failed or a zero point is missing, and where dH/dP = V does not hold."""
+        found: dict[str, list[int]] = {}
+        for k, (group, changed, text) in enumerate(zip(self.space_groups, self.transformed, self.notes, strict=True)):
+            if changed:
+                found.setdefault(f"became {group} while it was relaxed", []).append(k)
+            for part in text.split("; "):
+                if part.startswith(NO_ZERO_POINT):  # each pressure has its own q and frequency
+                    found.setdefault("is not stable and has no zero-point energy", []).append(k)
+                elif "failed" in part:
+                    found.setdefault(part, []).append(k)
+        lines = [f"{self.name} {what} {self.where(at)}" for what, at in found.items()]
+        check = self.check()
+        return (*lines, *([] if check.passed else [f"{self.name}: {check.text()}"]))
+
+    def where(self, at: Sequence[int]) -> str:
+        """The pressures with indices `at` in words, neighbours as a range: "at 20 and 80 to 100 GPa"."""
+        runs: list[list[int]] = []
+        for k in at:
+            if runs and k == runs[-1][-1] + 1:
+                runs[-1].append(k)
+            else:
+                runs.append([k])
+        words = [f"{self.pressure_GPa[r[0]]:g}" + (f" to {self.pressure_GPa[r[-1]]:g}" if len(r) > 1 else "")
+                 for r in runs]
+        return f"at {', '.join(words[:-1])}{' and ' if len(words) > 1 else ''}{words[-1]} GPa"
 
 
 def check_derivative(name: str, pressure_GPa: np.ndarray, enthalpy_eV: np.ndarray, volume_A3: np.ndarray,

@@ -51,11 +51,13 @@ class ReactionEnthalpy:
         """dH/dP = V for every phase; d(Delta H)/dP = Delta V follows, being their sum."""
         return tuple(c.check() for group in self.curves.values() for c in group)
 
-    def crossings_GPa(self) -> list[tuple[float, float | None]]:
-        """Pressures at which the sign changes, by linear interpolation, with the standard error that `error_eV` gives
-        through the slope there."""
+    def crossings_GPa(self, zero_point: bool = False) -> list[tuple[float, float | None]]:
+        """Pressures at which the sign changes (of the static enthalpy, or of that with zero point), by linear
+        interpolation, with the standard error that `error_eV` gives through the slope there."""
         found = []
-        y, p = self.static_eV, self.pressure_GPa
+        y, p = self.with_zero_point_eV if zero_point else self.static_eV, self.pressure_GPa
+        if y is None:
+            return []
         for k in range(len(p) - 1):
             if np.isfinite(y[k:k + 2]).all() and y[k] * y[k + 1] < 0:
                 slope = (y[k + 1] - y[k]) / (p[k + 1] - p[k])
@@ -98,12 +100,10 @@ class ReactionEnthalpy:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        notes = [text for group in self.curves.values() for c in group for text in _in_ranges(c)]
-        notes += [f"{c.name} at {p:g} GPa: {text}" for group in self.curves.values() for c in group
-                  for p, text in zip(c.pressure_GPa, c.notes, strict=True) if text.startswith("failed")]
-        notes += [note for state in self.hot for note in state.notes]
-        notes += [f"{c.curve}: {c.text()}" for c in self.checks if not c.passed]
-        return tuple(notes)
+        notes = [text for group in self.curves.values() for c in group for text in c.remarks]
+        if self.with_zero_point_eV is not None:
+            notes += [text for group in self.curves.values() for text in _stand_ins(group)]
+        return (*notes, *(note for state in self.hot for note in state.notes))
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -112,6 +112,8 @@ class ReactionEnthalpy:
             "error_how": self.error_how, "volume_change_A3": self.volume_A3,
             "best": {k: list(v) for k, v in self.best.items()},
             "zero_crossings_GPa": [{"pressure_GPa": p, "error_GPa": e} for p, e in self.crossings_GPa()],
+            "zero_crossings_with_zero_point_GPa": [{"pressure_GPa": p, "error_GPa": e}
+                                                   for p, e in self.crossings_GPa(zero_point=True)],
             "derivative_checks": [c.to_dict() for c in self.checks], "hot": self.hot_table(),
             "states": [s.to_dict() for s in self.hot], "notes": list(self.notes),
         }
@@ -196,12 +198,11 @@ def _error(reaction: Reaction, source: EnergySource) -> tuple[float | None, str]
                                       "independent; errors that the compositions share would cancel")
 
 
-def _in_ranges(curve: PhaseCurve) -> list[str]:
-    """Transformations of a phase as ranges of pressure, not one line a point."""
-    found = []
-    for group in dict.fromkeys(g for g, changed in zip(curve.space_groups, curve.transformed, strict=True) if changed):
-        p = [float(x) for x, g, changed in zip(curve.pressure_GPa, curve.space_groups, curve.transformed, strict=True)
-             if changed and g == group]
-        where = f"at {p[0]:g} GPa" if len(p) == 1 else f"from {p[0]:g} to {p[-1]:g} GPa"
-        found.append(f"{curve.name} became {group} {where} while it was relaxed")
-    return found
+def _stand_ins(group: Sequence[PhaseCurve]) -> list[str]:
+    """Where the enthalpy with zero point is that of another phase, since the best one has no zero-point energy."""
+    found: dict[str, list[int]] = {}
+    for k, (best, used) in enumerate(zip(lowest(group), lowest(group, vibrational=True), strict=True)):
+        if best >= 0 and not np.isfinite(group[best].vibrational_eV[k]):
+            whose = f"that of {group[used].labels[k]}" if used >= 0 else "unknown"
+            found.setdefault(f"the enthalpy of {group[0].formula.text} with zero point is {whose}", []).append(k)
+    return [f"{what} {group[0].where(at)}: the best phase is not stable there" for what, at in found.items()]

@@ -37,10 +37,11 @@ from megabar.thermodynamics.runs import (
 from megabar.thermodynamics.solidity import BRAGG_SOLID, diffusion, steady_order
 from megabar.units import BOLTZMANN_EV_PER_K
 
-VERSION = "2"
+VERSION = {"solid": "2", "fluid": "2", "liquid": "3"}
 TIMESTEP_FS = 0.5
-MELT_FACTOR, MELT_LEAST_K, MELT_STEP_K, MELT_TRIES = 2.0, 3000.0, 1000.0, 3
-"""A liquid is made at twice the temperature, at least 3000 K, and 1000 K more for each try that stayed crystalline."""
+MELT_FACTOR, MELT_LEAST_K, MELT_STEP_K, MELT_TRIES = 2.0, 3000.0, 500.0, 3
+"""A liquid is made at twice the temperature, at least 3000 K, and 500 K more for each try that stayed crystalline: no
+more, since far above its melting point a melt leaves the domain of its potential."""
 FLUID_FACTOR = 1.5
 """Pure hydrogen is heated by this only: it is above its melting line anyhow."""
 SHAKE_A = 0.8
@@ -60,6 +61,11 @@ WINDOW = 10
 LADDER, LADDER_PS, LADDER_SETTLE_PS = (1.0, 0.8, 0.6, 0.45), 2.5, 0.5
 """A liquid that freezes at once is followed at these shares of the way from the temperature up to that of the melt, and
 its enthalpy extrapolated in a straight line: its heat capacity changes little over this range."""
+FARTHEST = 2.0
+"""It is extrapolated by no more than this times the range it was followed over."""
+HEAT_CAPACITY_K = (0.5, 4.0)
+"""Between these (in Boltzmann constants per atom, without kinetic energy; 1.5 in a harmonic solid) a liquid's enthalpy
+rises. Outside, the rungs were not one liquid: in CaH4 at 80 GPa and 3500 K a potential let calcium clump together."""
 FLOWS_A2_PER_PS = 0.02
 """Diffusion (2e-10 m^2/s) below which disorder is a glass on this time scale: atoms move less than 1.5 A in 20 ps."""
 _DRIFT = 4.0
@@ -130,7 +136,7 @@ def hot_task(source: EnergySource, formula: Formula, phase: str, crystal: Atoms,
              temperature_K: float, time_ps: float, n_atoms: int, seed: int) -> Task:
     """The task of one state; `crystal` is the relaxed cell of `phase` at that pressure. InputError as `rectangular`."""
     block = rectangular(crystal, n_atoms)
-    return Task("megabar.thermodynamics.hot:compute_hot", VERSION, {
+    return Task("megabar.thermodynamics.hot:compute_hot", VERSION[state], {
         "source": source.identity, "formula": formula.text, "formula_atoms": float(formula.atoms), "phase": phase,
         "numbers": block.numbers.tolist(), "edges_A": np.round(block.cell.lengths(), 6).tolist(),
         "scaled_positions": np.round(block.get_scaled_positions(), 8).tolist(), "state": state,
@@ -325,8 +331,8 @@ def _judge(inputs: dict[str, Any], result: StageResult, notes: list[str]) -> dic
 
 def _extrapolated(inputs: dict[str, Any], run: _Runner, molten: Atoms, hot_K: float, frozen: dict[str, Any],
                   ) -> dict[str, Any]:
-    """The liquid that does not last, from temperatures at which it does; `frozen` unchanged (but for a note) when there
-    are fewer than two of them."""
+    """The liquid that does not last, from temperatures at which it does; `frozen` unchanged (but for a note) when these
+    are too few or do not look like those of one liquid."""
     kelvin, atoms, rows = inputs["temperature_K"], molten, []
     where = f"{inputs['formula']} liquid at {inputs['pressure_GPa']:g} GPa, {kelvin:g} K"
     for number, share in enumerate(LADDER):
@@ -340,10 +346,17 @@ def _extrapolated(inputs: dict[str, Any], run: _Runner, molten: Atoms, hot_K: fl
         settled = result.thermo["time_ps"] >= LADDER_SETTLE_PS
         mean, error = block_error(enthalpy_eV(result.thermo, inputs["pressure_GPa"], "potential_energy_eV")[settled])
         rows.append((t, mean, error, float(result.thermo["volume_A3"][settled].mean()), diffusion(late)))
-    if len(rows) < 2:
+    followed = rows[0][0] - rows[-1][0] if rows else 0.0
+    if not rows or rows[-1][0] - kelvin > FARTHEST * followed:
         notes = [*frozen["notes"], f"{where}: it froze at {t:.0f} K too, so nothing could be extrapolated"]
         return {**frozen, "notes": notes}
     t_K, means, errors, volumes, moves = zip(*rows, strict=True)
+    capacity = np.polyfit(t_K, means, 1)[0] / BOLTZMANN_EV_PER_K / len(inputs["numbers"])
+    if not HEAT_CAPACITY_K[0] < capacity < HEAT_CAPACITY_K[1]:
+        notes = [*frozen["notes"], f"{where}: between {t_K[-1]:.0f} and {t_K[0]:.0f} K its enthalpy rises by "
+                                   f"{capacity:.1f} k per atom, as no single liquid's does: not extrapolated; look at "
+                                   "its trajectories (has the potential left its domain?)"]
+        return {**frozen, "notes": notes}
     units = len(inputs["numbers"]) / inputs["formula_atoms"]
     x, weight = np.array(t_K) - kelvin, 1.0 / np.array(errors)
     # Weights are known errors, so the covariance is that of the design alone, whatever the scatter of few points.

@@ -59,7 +59,7 @@ def run_hull(settings: HullSettings, store: Store, progress: Progress | None = N
     found = group_curves(groups, source, pressures, settings, store, (kelvin or 0.0) if vibrations else None, progress)
     compounds = [_compound(group, source, settings.error_meV, vibrations) for group in found]
     every = tuple(curve for group in found for curve in group)
-    notes = [note for curve in every for note in _said(curve)]
+    notes = [note for curve in every for note in curve.remarks]
     condition = f"harmonic G at {kelvin:g} K" if kelvin else "with zero point" if vibrations else "static"
     hull = build_hull(elements, compounds, np.array(sorted(set(pressures))), source.label, samples=settings.samples,
                       seed=settings.seed, condition=condition, notes=notes)
@@ -73,22 +73,6 @@ def _compound(group: Sequence[PhaseCurve], source: EnergySource, error_meV: floa
     formula = group[0].formula
     error = (source.energy_error_eV_per_atom(kind_of(formula)) or 0.0) if error_meV is None else 1e-3 * error_meV
     return Compound(formula, values, tuple("" if k < 0 else group[k].labels[i] for i, k in enumerate(at)), error)
-
-
-def _said(curve: PhaseCurve) -> list[str]:
-    found: dict[str, list[float]] = {}
-    for p, group, changed in zip(curve.pressure_GPa, curve.space_groups, curve.transformed, strict=True):
-        if changed:
-            found.setdefault(f"became {group}", []).append(float(p))
-    for p, text in zip(curve.pressure_GPa, curve.notes, strict=True):
-        if "failed" in text or "no zero point" in text:
-            found.setdefault(text, []).append(float(p))
-    notes = [f"{curve.name} {text} at {ps[0]:g}" + (f" to {ps[-1]:g}" if len(ps) > 1 else "") + " GPa"
-             for text, ps in found.items()]
-    check = curve.check()
-    if not check.passed:
-        notes.append(f"{curve.name}: {check.text()}")
-    return notes
 
 
 _ENERGY = {"formation_eV_per_atom": False, "enthalpy_eV_per_atom": False, "enthalpy_eV_per_formula": True}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -238,7 +239,10 @@ def phonons(relaxed: Relaxed, source: EnergySource, store: Store, *, supercell: 
 def _collect(phonopy: Any, relaxed: Relaxed, counts: tuple[int, int, int], step: float, calculations: int,
              notes: list[str]) -> Phonons:
     atoms = relaxed.atoms
-    phonopy.run_mesh(MESH_LENGTH_A, is_gamma_center=True)
+    with warnings.catch_warnings():
+        # Where a regular mesh would break the symmetry phonopy takes a generalised one, and warns of nothing else.
+        warnings.filterwarnings("ignore", message="Mesh .* rebuilt as a generalized regular grid")
+        phonopy.run_mesh(MESH_LENGTH_A, is_gamma_center=True)
     mesh = phonopy.mesh
     frequencies, q_points, weights = (np.array(a) for a in (mesh.frequencies, mesh.qpoints, mesh.weights))
     with contextlib.redirect_stdout(io.StringIO()):

@@ -16,7 +16,7 @@ import numpy as np
 from megabar.campaign.files import atomic_path
 from megabar.campaign.tasks import Outcome, Store, Task, run_tasks
 from megabar.errors import RunError
-from megabar.thermodynamics.curves import PhaseCurve
+from megabar.thermodynamics.curves import NO_ZERO_POINT, PhaseCurve
 from megabar.thermodynamics.engines import EnergySource, from_identity
 from megabar.thermodynamics.harmonic import harmonic
 from megabar.thermodynamics.phonons import phonons
@@ -73,7 +73,7 @@ def with_vibrations(curves: Sequence[PhaseCurve], needed: np.ndarray, source: En
             if outcome.result is None:
                 notes[k] = _joined(notes[k], f"failed: phonons: {outcome.reason}")
             elif not outcome.result["has_free_energy"]:
-                notes[k] = _joined(notes[k], f"no zero point: {outcome.result['verdict']}")
+                notes[k] = _joined(notes[k], NO_ZERO_POINT + outcome.result["verdict"])
             else:
                 values[k] = free_energy_eV_per_atom(store.folder(outcome.task), outcome.result["atoms"], temperature_K)
         filled.append(replace(curve, vibrational_eV=values, notes=tuple(notes)))
