@@ -17,12 +17,23 @@ from scipy.stats import sem
 
 from megabar.cli.main import main
 from megabar.crystals import prototypes
+from megabar.dynamics.stage import cut_trajectory
 from megabar.dynamics.trajectory import read_trajectory
 from megabar.errors import InputError
+from megabar.reaction.averages import mean_and_error, weighted_mean_and_error
 from megabar.reaction.build import BULK, build_crystal, choose_bulk, choose_layout, open_slab, open_to_vacuum
 from megabar.reaction.campaign import Series
 from megabar.reaction.campaign_settings import read_series
-from megabar.reaction.pooled import RunData, mean_and_error, pool
+from megabar.reaction.controls import (
+    HEADINGS,
+    Controls,
+    control_cells,
+    control_row,
+    melting_onset_ps,
+    onset_in_words,
+    state,
+)
+from megabar.reaction.pooled import RunData, pool
 from megabar.reaction.run import ReactionPlan
 from megabar.reaction.settings import ReactSettings
 from megabar.units import BOLTZMANN_EV_PER_K
@@ -92,11 +103,13 @@ def test_shipped_series_can_be_planned(tmp_path, capsys, monkeypatch, name):
 
 def test_headline_has_the_seeds_sizes_faces_and_controls():
     series = Series.make(EXAMPLES / "series_headline.yaml")
-    reaction = [r.plan for r in series.runs if r.block == "reaction"]
+    plans = [r.plan for r in series.runs]
+    conditions = [(p.settings.formula, p.settings.reactant, p.pressure_GPa, p.temperature_K) for p in plans]
+    headline = ("CaH2", "H2", 40.0, 1473.0)
+    reaction = [p for p, condition in zip(plans, conditions, strict=True) if condition == headline]
     assert len({p.settings.seed for p in reaction}) >= 3 and len({p.layout.n_atoms for p in reaction}) >= 2
     assert len({p.layout.face for p in reaction}) >= 2
-    others = {(p.settings.formula, p.settings.reactant, p.pressure_GPa, p.temperature_K)
-              for p in (r.plan for r in series.runs if r.block != "reaction")}
+    others = set(conditions) - {headline}
     assert others == {("CaH2", "H2", 10.0, 1473.0), ("CaH2", "H2", 40.0, 900.0), ("CaH2", "vacuum", 40.0, 1473.0),
                       ("CaH2", "none", 40.0, 1473.0), ("CaH4", "none", 40.0, 1473.0)}
 
@@ -160,7 +173,8 @@ def test_slab_is_as_thick_as_asked(cells):
 def run_data(seed: int, time: np.ndarray, h: np.ndarray, label: str = "c", ladder: str = "l", **more) -> RunData:
     values = {"block": "b", "label": label, "ladder": ladder, "seed": seed, "folder": Path("x"), "pressure_GPa": 40.0,
               "temperature_K": 1473.0, "atoms": 600, "status": "done", "reason": "", "time_ps": time,
-              "h_per_metal": h, "molten_A": np.zeros((len(time), 2)), **more}
+              "h_per_metal": h, "molten_A": np.zeros((len(time), 2)), "lived_ps": float(time[-1]) if len(time) else 0.0,
+              **more}
     return RunData(**values)
 
 
@@ -182,8 +196,8 @@ def test_curves_are_pooled_up_to_the_shortest_with_the_scatter_of_seeds():
     ends = [10.0, 8.0, 12.0]
     runs = [run_data(k, t := np.arange(0.0, end + 1e-9, 0.5), 2.0 + slope * t)
             for k, (slope, end) in enumerate(zip(slopes, ends, strict=True))]
-    time, mean, error = pool("s", runs).conditions[0].against_time("h_per_metal")
-    assert time[-1] == 8.0
+    time, mean, error, seeds = pool("s", runs).conditions[0].against_time("h_per_metal")
+    assert time[-1] == 8.0 and (seeds == 3).all()
     np.testing.assert_allclose(mean, 2.0 + 0.3 * time, atol=1e-12)
     np.testing.assert_allclose(error, sem(slopes) * time, atol=1e-12)
     assert pool("s", runs).conditions[0].against_time("molten_A")[1].shape == (len(time), 2)
@@ -234,6 +248,110 @@ def test_tables_count_failures_and_products(tmp_path):
     assert "grade guard" in pooled.notes[0] and pooled.summary()["failed"] == 1
 
 
+# Runs that a guard stopped -------------------------------------------------------------------------------------------
+
+def test_weights():
+    """Equal weights give the plain mean and error; a weight of zero leaves a value out; twice the weight is not twice
+    the evidence, but shifts the mean as it should."""
+    values = [0.1, 0.4, 0.9, 0.2]
+    np.testing.assert_allclose(weighted_mean_and_error(values, [3.0] * 4), mean_and_error(values))
+    assert weighted_mean_and_error([*values, 50.0], [1.0] * 4 + [0.0]) == pytest.approx(mean_and_error(values))
+    assert weighted_mean_and_error([0.0, 3.0], [2.0, 1.0])[0] == pytest.approx(1.0)
+    assert math.isnan(weighted_mean_and_error([1.0], [2.0])[1])
+    assert weighted_mean_and_error([math.nan], [1.0])[2] == 0
+
+
+def test_a_stopped_run_counts_for_as_long_as_it_lived():
+    """Two finished lines and one stopped at 4 ps: three seeds before, two after, and the errors that belong to them."""
+    time = np.arange(0.0, 10.0 + 1e-9, 0.5)
+    slopes, cut = [0.1, 0.3, 0.8], time <= 4.0
+    runs = [run_data(k, time, 2.0 + slope * time, h_per_metal_last=2.0 + 10 * slope, rate_per_ps=slope, phase="p")
+            for k, slope in enumerate(slopes[:2])]
+    runs.append(run_data(2, time[cut], 2.0 + slopes[2] * time[cut], status="stopped", rate_per_ps=slopes[2],
+                         h_per_metal_last=5.2, phase="q", reason="grade guard: atom 7 (H) has grade 11.0"))
+    condition, = pool("s", runs).conditions
+    at, mean, error, seeds = condition.against_time("h_per_metal")
+    assert seeds.tolist() == [3] * 9 + [2] * 12
+    np.testing.assert_allclose(mean[seeds == 3], 2.0 + 0.4 * at[seeds == 3], atol=1e-12)
+    np.testing.assert_allclose(mean[seeds == 2], 2.0 + 0.2 * at[seeds == 2], atol=1e-12)
+    np.testing.assert_allclose(error[seeds == 3], sem(slopes) * at[seeds == 3], atol=1e-12)
+    np.testing.assert_allclose(error[seeds == 2], sem(slopes[:2]) * at[seeds == 2], atol=1e-12)
+    row = condition.row()
+    # In the rate with the 4 ps that it lived against 10; not in the end, nor among the finished or the failed.
+    assert row["rate_per_ps"] == pytest.approx((0.1 * 10 + 0.3 * 10 + 0.8 * 4) / 24)
+    assert row["h_per_metal_last"] == pytest.approx(4.0) and row["product"] == "p x2"
+    assert (row["seeds"], row["stopped"], row["failed"], row["stopped_at"]) == (2, 1, 0, "4.00 ps")
+    note, = pool("s", runs).notes
+    assert "seed 2: stopped at 4.000 ps by the grade guard: atom 7" in note
+
+
+def test_a_condition_whose_runs_were_all_stopped(tmp_path):
+    """It has a curve and a rate, and no end."""
+    time = np.arange(0.0, 3.0, 0.5)
+    runs = [run_data(k, time[:4 + k], 2.0 + 0.1 * time[:4 + k], status="stopped", rate_per_ps=0.1, reason="x guard")
+            for k in range(2)]
+    pooled = pool("s", runs)
+    at, mean, _, seeds = pooled.conditions[0].against_time("h_per_metal")
+    assert at[-1] == 2.0 and seeds.tolist() == [2, 2, 2, 2, 1] and mean[-1] == pytest.approx(2.2)
+    row = pooled.conditions[0].row()
+    assert math.isnan(row["h_per_metal_last"]) and row["product"] == "" and row["rate_per_ps"] == pytest.approx(0.1)
+    assert (tmp_path / "uptake.png") in pooled.save(tmp_path) and not (tmp_path / "final.png").exists()
+
+
+# Controls, pooled ----------------------------------------------------------------------------------------------------
+
+def test_onset_of_melting_is_that_of_the_first_face_for_good():
+    time = np.arange(10.0)
+    lower = np.array([0, 0, 1, 0, 0, 0, 0, 1, 1, 1.0])
+    upper = np.array([np.nan, 0, 0, 0, 1, 2, 1, 0, 0, 0])
+    assert melting_onset_ps(time, lower, upper) == 4.0 and melting_onset_ps(time, lower, 0 * upper) == 7.0
+    assert math.isnan(melting_onset_ps(time, 0 * lower, np.full(10, np.nan)))
+
+
+def test_what_was_not_seen_is_said_with_how_long_one_looked():
+    nan = math.nan
+    assert onset_in_words([nan, nan], [20.0, 20.0]) == "not seen in 20 ps"
+    assert onset_in_words([nan, nan], [20.0, 3.21]) == "not seen in 3.2-20 ps"
+    assert onset_in_words([8.0, 10.0], [60.0, 60.0]) == "9.0 +- 1.0 ps"
+    assert onset_in_words([8.0, 10.0, nan], [60.0, 60.0, 12.0]) == "9.0 +- 1.0 ps in 2 of 3, else not seen in 12 ps"
+    assert onset_in_words([5.0, nan], [60.0, 60.0]) == "5.0 ps in 1 of 2, else not seen in 60 ps"
+
+
+def test_state_needs_both_measures():
+    assert [state(a, b) for a, b in ((0.9, 0.8), (0.1, 0.3), (0.9, 0.1), (0.1, 0.9))] == [
+        "liquid", "solid", "liquid by order only", "liquid by mobility only"]
+    assert state(math.nan, math.nan) == "" and state(0.2, math.nan) == "mobility unknown"
+
+
+def test_controls_are_pooled_with_errors_and_censoring(tmp_path):
+    time = np.linspace(0.0, 20.0, 41)
+    onsets = [4.0, 7.0, math.nan]
+    shares = [0.2, 0.3, 0.7]
+    runs = [run_data(k, time, 2.0 + 0 * time, h_per_metal_last=h, phase="CaH2 P6_3/mmc", controls=Controls(
+        {"order": onset, "mobility": 2.0 + k, "both": onset}, "solid", {"bct": share, "none": 1 - share}, 2.0 + h / 10,
+        0.001 * (k + 1), 1.0 + k)) for k, (h, onset, share) in enumerate(zip([2.5, 2.7, 3.1], onsets, shares,
+                                                                             strict=True))]
+    runs.append(run_data(3, time[:10], 2.0 + 0 * time[:10], status="stopped", h_per_metal_last=9.0, controls=Controls(
+        {"order": math.nan, "mobility": 1.0, "both": math.nan}, "liquid", {"bct": 1.0}, 9.0, 0.01, 10.5)))
+    pooled = pool("s", runs)
+    row = control_row(pooled.conditions[0])
+    for name, values in (("h_per_metal_inside", [2.5, 2.7, 3.1]), ("h_per_metal_deep", [2.25, 2.27, 2.31]),
+                         ("share bct", shares), ("melts_by_order_ps", [4.0, 7.0]),
+                         ("melts_by_mobility_ps", [2.0, 3.0, 4.0, 1.0]),
+                         ("grade_share_above_1", [0.001, 0.002, 0.003, 0.01])):
+        assert row[name] == pytest.approx(np.mean(values)) and row[f"{name}_error"] == pytest.approx(sem(values))
+    assert row["melts_by_order"] == "5.5 +- 1.5 ps in 2 of 4, else not seen in 4.5-20 ps"
+    assert (row["at_the_end"], row["product"]) == ("solid x3", "CaH2 P6_3/mmc x3")
+    assert row["grade_largest"] == 10.5 and row["stopped"] == 1
+    cells = control_cells(row, "c")
+    assert len(cells) == len(HEADINGS) and cells[7].startswith("none 0.60 +- ") and cells[-1] == "10.50"
+    pooled.save(tmp_path)
+    with (tmp_path / "controls.csv").open() as handle:
+        kept, = csv.DictReader(handle)
+    assert float(kept["share none"]) == pytest.approx(0.6) and kept["melts_by_order_seen"] == "2"
+    assert pooled.summary()["controls"][0]["at_the_end"] == "solid x3"
+
+
 # A small one that runs -----------------------------------------------------------------------------------------------
 
 SMALL = """
@@ -272,3 +390,33 @@ def test_series_runs_pools_resumes_and_grows(tmp_path, capsys):
     assert z.min() > 4.0 and z.max() < height - 4.0 and np.array_equal(frames[0].cell_A, frames[-1].cell_A)
     assert float(alone["mean_pressure_GPa"]) > 10.0
     assert (out / "uptake.png").is_file() and (out / "tasks" / "index.sqlite").is_file()
+
+    _stop(out / rows[1]["folder"], at_step=200)
+    third, lines = run("[0, 1]")
+    assert sum("stopped at 0.100 ps (grade guard: too strange)" in line for line in lines) == 1
+    assert (third["stopped"], third["failed"], third["conditions"][0]["seeds"]) == (1, 0, 1)
+    with (out / "runs.csv").open() as handle:
+        again = list(csv.DictReader(handle))
+    assert [row["status"] for row in again] == ["done", "stopped", "done"]
+    assert float(again[1]["lived_ps"]) == pytest.approx(0.1) and "too strange" in again[1]["reason"]
+    assert again[0]["h_per_metal_last"] == rows[0]["h_per_metal_last"]
+    with (out / again[1]["folder"] / "uptake.csv").open() as handle:
+        assert float(list(csv.DictReader(handle))[-1]["time_ps"]) <= 0.1
+    assert third["controls"][0]["grade_largest"] > 0.0
+    assert run("[0, 1]")[0]["conditions"] == third["conditions"]  # nothing is analysed or counted twice
+
+
+def _stop(folder: Path, at_step: int) -> None:
+    """Make of a finished run one that the grade guard stopped, as the run and its task would have left it."""
+    cut_trajectory(folder / "reaction" / "trajectory.dump", at_step + 1)
+    log = (folder / "reaction" / "lammps.out").read_text().splitlines()
+    kept = [line for line in log if not (line.split() and line.split()[0].isdigit() and int(line.split()[0]) > at_step)]
+    (folder / "reaction" / "lammps.out").write_text("\n".join(kept) + "\n")
+    (folder / "reaction" / "guard.json").write_text(json.dumps({
+        "message": "reaction: the grade guard stopped the run", "guard": "grade", "atoms": [3], "reason": "too strange",
+        "step": at_step}))
+    for path in (folder / "reaction" / "done.json", folder / "result.json", folder / "grades.csv",
+                 folder.parent / "result.json"):
+        path.unlink()
+    (folder.parent / "failed.json").write_text(json.dumps({"reason": "the grade guard stopped the run",
+                                                           "wall_time_s": 1.0}))

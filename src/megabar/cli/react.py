@@ -98,7 +98,9 @@ def _run_series(path: Path, values: dict[str, Any], out: Path | None, jobs: int,
                 dry_run: bool, json: bool) -> None:
     from megabar.campaign.tasks import Outcome
     from megabar.cli.output import emit, stderr, table
-    from megabar.reaction.campaign import Series, SeriesRun, run_series
+    from megabar.reaction.campaign import Series, run_series
+    from megabar.reaction.controls import HEADINGS, control_cells, plus_minus
+    from megabar.reaction.pooled import RunData
     from megabar.reaction.pooled_figures import short_labels
 
     series = Series.make(path, **values)
@@ -113,35 +115,31 @@ def _run_series(path: Path, values: dict[str, Any], out: Path | None, jobs: int,
         return
     count = 0
 
-    def ended(run: SeriesRun, outcome: Outcome, where: Path) -> None:
+    def ended(outcome: Outcome, run: RunData) -> None:
         nonlocal count
         count += 1
-        stderr.print(f"{count}/{plan['runs']} {run.label}, seed {run.plan.settings.seed}: {outcome.status} "
-                     + (f"({outcome.reason})" if outcome.reason else f"({outcome.wall_time_s:.0f} s)"),
-                     markup=False, soft_wrap=True)
-        if report and outcome.status != "failed":
-            _report(where)
+        how = {"stopped": f"stopped at {run.lived_ps:.3f} ps ({run.reason})", "failed": f"failed ({run.reason})"}.get(
+            run.status, f"{outcome.status} ({outcome.wall_time_s:.0f} s)")
+        stderr.print(f"{count}/{plan['runs']} {run.label}, seed {run.seed}: {how}", markup=False, soft_wrap=True)
+        if report and run.status == "done":
+            _report(run.folder)
 
     pooled = run_series(series, folder, jobs, retry_failed, ended)
-    rows = []
+    rows, controls = [], []
     common, names = short_labels(pooled.conditions)
-    for name, row in zip(names, pooled.summary()["conditions"], strict=True):
-        rows.append([name, row["seeds"], _pm(row, "h_per_metal_last", 2), _pm(row, "rate_per_ps", 3),
-                     _pm(row, "molten_share_by_order", 2), _pm(row, "molten_share_by_mobility", 2), row["product"]])
+    said = pooled.summary()
+    for name, row, control in zip(names, said["conditions"], said["controls"], strict=True):
+        seeds = f"{row['seeds']}" + (f" + {row['stopped']} stopped" if row["stopped"] else "")
+        rows.append([name, seeds, plus_minus(row, "h_per_metal_last", 2), plus_minus(row, "rate_per_ps", 3),
+                     plus_minus(row, "molten_share_by_order", 2), plus_minus(row, "molten_share_by_mobility", 2),
+                     row["product"] or "-"])
+        controls.append(control_cells(control, name))
     columns = ["condition", "seeds", "H/M at the end", "H/M per ps", "molten (order)", "(mobility)", "product"]
-    text = table(columns, rows, common)
+    text = table(columns, rows, common) + "\n" + table(list(HEADINGS), controls, "controls")
     text += "".join(f"\n{label}: barrier {fit.barrier_eV:.2f} +- {fit.barrier_error_eV:.2f} eV"
                     for label, fit in pooled.arrhenius)
-    emit({**pooled.summary(), "out": str(folder)}, json,
+    emit({**said, "out": str(folder)}, json,
          text + f"\ntables and figures in {folder}" + "".join(f"\nnote: {note}" for note in pooled.notes))
-
-
-def _pm(row: dict[str, Any], name: str, digits: int) -> str:
-    """Mean and standard error; '-' where they are not known."""
-    value, error = row[name], row[f"{name}_error"]
-    if value is None or value != value:
-        return "-"
-    return f"{value:.{digits}f}" + (f" +- {error:.{digits}f}" if error is not None and error == error else "")
 
 
 def default_folder(settings: ReactSettings) -> str:

@@ -17,6 +17,7 @@ from megabar.campaign.record import RunRecord
 from megabar.campaign.tasks import Outcome, Store, Task, run_tasks
 from megabar.errors import InputError
 from megabar.reaction.campaign_settings import read_series
+from megabar.reaction.grades import run_grades
 from megabar.reaction.pooled import Pooled, RunData, pool, read_run
 from megabar.reaction.run import CITATIONS, ReactionPlan, run_reaction
 from megabar.reaction.settings import ReactSettings, beside
@@ -111,16 +112,18 @@ def react_task(inputs: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     potential = ReactionPlan.make(settings).potential
     if file_hash(potential.nep_path) != inputs["potential_hash"]:
         raise InputError(f"{potential.name}: has changed since the series was planned; type the command again")
-    return run_reaction(settings, Path(folder) / RUN_FOLDER).summary()
+    result = run_reaction(settings, Path(folder) / RUN_FOLDER)
+    run_grades(Path(folder) / RUN_FOLDER)
+    return result.summary()
 
 
 def run_series(series: Series, out: str | Path, jobs: int = 1, retry_failed: bool = False,
-               on_outcome: Callable[[SeriesRun, Outcome, Path], None] | None = None,
+               on_outcome: Callable[[Outcome, RunData], None] | None = None,
                executor: Executor | None = None) -> Pooled:
     """Run what is missing, pool all that has ended, and save tables and figures in the folder `out`.
 
-    `on_outcome` gets every run as it ends (or is found ended) and its folder. Raises InputError when the folder is in
-    use.
+    `on_outcome` gets every run as it ends, is stopped by a guard, fails, or is found so. Raises InputError when the
+    folder is in use.
     """
     out = Path(out)
     if out.exists() and not out.is_dir():
@@ -140,7 +143,7 @@ def run_series(series: Series, out: str | Path, jobs: int = 1, retry_failed: boo
                 found.append(read_run(folder, run.block, run.label, run.plan, outcome.status == "failed",
                                       outcome.reason))
                 if on_outcome is not None:
-                    on_outcome(run, outcome, folder)
+                    on_outcome(outcome, found[-1])
             order = {id_: k for k, id_ in enumerate((r.block, r.label, r.plan.settings.seed) for r in series.runs)}
             found.sort(key=lambda data: order[data.block, data.label, data.seed])
             pooled = pool(series.name, found)

@@ -40,11 +40,12 @@ def save_figures(pooled: Pooled, out: Path) -> list[Path]:
     written: list[Path] = []
     blocks: dict[str, list[Condition]] = {}
     for condition in pooled.conditions:
-        if condition.done:
+        if condition.reached:
             blocks.setdefault(condition.block, []).append(condition)
     if blocks:
         written += _against_time(blocks, "h_per_metal", out / "uptake.png", "H per metal atom")
         written += _against_time(blocks, "molten_A", out / "molten.png", "molten a face (Å)")
+    if any(condition.done for condition in pooled.conditions):
         written += _ends(pooled, out)
     for number, (label, fit) in enumerate(pooled.arrhenius):
         path = out / f"arrhenius{'' if number == 0 else number}.png"
@@ -78,10 +79,11 @@ def _against_time(blocks: dict[str, list[Condition]], name: str, path: Path, uni
             common, short = short_labels(conditions)
             for k, (condition, label) in enumerate(zip(conditions, short, strict=True)):
                 colour, dash = _COLOURS[k % len(_COLOURS)], _DASHES[k // len(_COLOURS) % len(_DASHES)]
-                time, mean, error = condition.against_time(name)
+                time, mean, error, alive = condition.against_time(name)
                 mean, error = mean.reshape(len(time), -1), error.reshape(len(time), -1)
-                seeds = len(condition.done)
-                text = ", ".join(filter(None, [label, f"{seeds} seed{'' if seeds == 1 else 's'}"]))
+                seeds, stopped = len(condition.done), len(condition.stopped)
+                text = ", ".join(filter(None, [label, f"{seeds} seed{'' if seeds == 1 else 's'}",
+                                               f"{stopped} stopped" if stopped else ""]))
                 if mean.shape[1] == 1:
                     _band(ax, time, mean[:, 0], error[:, 0], colour, dash, _formula(text), 1.6)
                 else:
@@ -89,7 +91,7 @@ def _against_time(blocks: dict[str, list[Condition]], name: str, path: Path, uni
                     _band(ax, time, mean[:, 1], error[:, 1], colour, ":", None, 1.3)
                 columns["block"] += [block] * len(time)
                 columns["condition"] += [condition.label] * len(time)
-                columns["seeds"] += [len(condition.done)] * len(time)
+                columns["seeds"] += alive.tolist()
                 columns["time_ps"] += time.tolist()
                 for j, one in enumerate(series):
                     columns[one] += mean[:, j].tolist()

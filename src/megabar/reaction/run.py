@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -58,6 +59,7 @@ SECONDS_PER_ATOM_STEP = 8e-6
 """One core, NEP4 at the density of hydrogen at 40 GPa: for the estimate of a dry run only."""
 PRESSURES_GPA = (1.0, 1000.0)
 """Where the starting volumes hold; at 1 GPa and 1473 K the ideal gas has 20 A^3 per H2."""
+RESULT, STOPPED = "result.json", "stopped.json"
 _NOT_IDENTITY = {"ranks", "grade_max", "outside_domain"}
 """Settings that may change between a run and its resumption."""
 
@@ -178,7 +180,8 @@ class ReactionResult:
 
     `analysis` are the numbers of the `ReactionAnalysis` by name, `overview` its table (quantity, start, end);
     `trajectory` and `figures` are files in the run's folder, `thermo` columns of the reaction stage by name with unit;
-    `reactant` is what the hydride stood beside.
+    `reactant` is what the hydride stood beside. `stopped_by` names the guard that stopped the reaction stage, and why,
+    at `stopped_ps`; everything is then of what was reached.
     """
 
     formula: str
@@ -203,13 +206,15 @@ class ReactionResult:
     figures: tuple[str, ...]
     thermo: Mapping[str, np.ndarray]
     reactant: str = "H2"
+    stopped_by: str = ""
+    stopped_ps: float | None = None
 
     def summary(self) -> dict[str, Any]:
         """Everything but the columns of `thermo`, for JSON."""
         return plain({name: value for name, value in vars(self).items() if name != "thermo"})
 
     def save(self, folder: str | Path) -> None:
-        """`result.json`, and `thermo.csv` with `thermo.png`, in `folder`."""
+        """`result.json` (`stopped.json` for a stopped run), and `thermo.csv` with `thermo.png`, in `folder`."""
         from matplotlib.figure import Figure
 
         folder = Path(folder)
@@ -218,13 +223,13 @@ class ReactionResult:
         self.plot(figure.subplots())
         with atomic_path(folder / "thermo.png") as temporary:
             figure.savefig(temporary, dpi=150)
-        write_json(folder / "result.json", self.summary())
+        write_json(folder / (STOPPED if self.stopped_by else RESULT), self.summary())
 
     @classmethod
-    def load(cls, folder: str | Path) -> ReactionResult:
-        """The result that `save` left in a run's folder."""
+    def load(cls, folder: str | Path, name: str = RESULT) -> ReactionResult:
+        """The result that `save` left in a run's folder, as file `name`."""
         folder = Path(folder)
-        values = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+        values = json.loads((folder / name).read_text(encoding="utf-8"))
         return cls(**{**values, **{name: tuple(values[name]) for name in ("notes", "overview", "figures")}},
                    thermo=read_thermo(folder / "reaction" / "lammps.out"))
 
@@ -250,7 +255,7 @@ def run_reaction(settings: ReactSettings, out: str | Path,
     """
     plan, out = ReactionPlan.make(settings), Path(out)
     _check_folder(plan, out)
-    if (out / "result.json").is_file():
+    if (out / RESULT).is_file():
         return ReactionResult.load(out)
     resolved = {**settings.model_dump(), **plan.identity()}
     out.mkdir(parents=True, exist_ok=True)
@@ -307,8 +312,6 @@ class _Run:
         self.pair = PairStyle.nep(out / "nep.txt", plan.potential.elements)
 
     def run(self) -> ReactionResult:
-        from megabar.reaction.analysis import analyse
-
         crystal, perfect = self._crystal()
         plan = self.plan
         if plan.settings.reactant == "none":
@@ -317,25 +320,7 @@ class _Run:
             reaction = self._reaction(*self._settled(crystal, perfect))
         else:
             reaction = self._reaction(self._contact(crystal, perfect, self._fluid(crystal)))
-        thermo = reaction.thermo
-        analysis = analyse(reaction.trajectory, normal=None if plan.settings.reactant == "none" else "c",
-                           pressure_GPa=None if plan.settings.reactant == "vacuum" else plan.pressure_GPa)
-        figures = [path.name for path in analysis.save(self.out) if path.suffix == ".png"]
-        half = thermo["time_ps"] >= 0.5 * thermo["time_ps"][-1]
-        # The virial of a slab with a gap is spread over the whole cell.
-        height = float(thermo["lz_A"][-1])
-        filled = (height - _GAP_A) / height if plan.settings.reactant == "vacuum" else 1.0
-        return ReactionResult(
-            formula=plan.settings.formula, potential=plan.potential.name, phase=plan.layout.phase,
-            face=plan.layout.face, atoms=plan.layout.n_atoms, metal_atoms=plan.layout.n_metal,
-            h2_molecules=plan.layout.n_molecules, pressure_GPa=plan.pressure_GPa, temperature_K=plan.temperature_K,
-            time_ps=plan.time_ps, mean_pressure_GPa=float(thermo["pressure_GPa"][half].mean()) / filled,
-            mean_pressure_normal_GPa=float(thermo["pressure_zz_GPa"][half].mean()) / filled,
-            mean_temperature_K=float(thermo["temperature_K"][half].mean()), ns_per_day=reaction.ns_per_day,
-            wall_time_s=reaction.wall_time_s, trajectory=str(reaction.trajectory.relative_to(self.out)),
-            notes=(*plan.notes(), *analysis.notes), analysis=plain(analysis.summary()),
-            overview=tuple(plain(analysis.table())),
-            figures=(*figures, "thermo.png"), thermo=thermo, reactant=plan.settings.reactant)
+        return _gather(plan, self.out, reaction.thermo, reaction.ns_per_day, reaction.wall_time_s)
 
     def _crystal(self) -> tuple[Atoms, Atoms]:
         plan = self.plan
@@ -401,6 +386,53 @@ class _Run:
                       thermo_every=max(1, min(dump_every, 50)), checkpoint_every=10 * dump_every)
         progress = None if self.report is None else _Meter(plan, name, self.report, self.out)
         return run_stage(stage, self.out / name, ranks=settings.ranks, progress=progress, keep_open=[self.lock])
+
+
+def stopped_result(plan: ReactionPlan, out: str | Path) -> ReactionResult | None:
+    """What the run in `out` reached before a guard stopped its reaction stage; None when none did.
+
+    It is analysed once and kept as `stopped.json` beside its figures. Raises InputError when no frame was written.
+    """
+    out = Path(out)
+    if (out / STOPPED).is_file():
+        return ReactionResult.load(out, STOPPED)
+    stage = out / "reaction"
+    if not (stage / "guard.json").is_file():
+        return None
+    fired = json.loads((stage / "guard.json").read_text(encoding="utf-8"))
+    lived_ps = float(fired["step"]) * plan.settings.timestep_fs * 1e-3
+    clock = stage / "clock.json"
+    wall_s = float(json.loads(clock.read_text())["wall_time_s"]) if clock.is_file() else math.nan
+    thermo = read_thermo(stage / "lammps.out")
+    found = _gather(plan, out, thermo, lived_ps * 1e-3 / wall_s * 86400.0, wall_s)
+    found = replace(found, stopped_by=f"{fired['guard']} guard: {fired['reason']}", stopped_ps=lived_ps)
+    found.save(out)
+    return found
+
+
+def _gather(plan: ReactionPlan, out: Path, thermo: Mapping[str, np.ndarray], ns_per_day: float,
+            wall_time_s: float) -> ReactionResult:
+    """Analyse the reaction stage in `out`, save tables and figures of it, and put everything together."""
+    from megabar.reaction.analysis import analyse
+
+    trajectory = out / "reaction" / "trajectory.dump"
+    analysis = analyse(trajectory, normal=None if plan.settings.reactant == "none" else "c",
+                       pressure_GPa=None if plan.settings.reactant == "vacuum" else plan.pressure_GPa)
+    figures = [path.name for path in analysis.save(out) if path.suffix == ".png"]
+    half = thermo["time_ps"] >= 0.5 * thermo["time_ps"][-1]
+    # The virial of a slab with a gap is spread over the whole cell.
+    height = float(thermo["lz_A"][-1])
+    filled = (height - _GAP_A) / height if plan.settings.reactant == "vacuum" else 1.0
+    return ReactionResult(
+        formula=plan.settings.formula, potential=plan.potential.name, phase=plan.layout.phase,
+        face=plan.layout.face, atoms=plan.layout.n_atoms, metal_atoms=plan.layout.n_metal,
+        h2_molecules=plan.layout.n_molecules, pressure_GPa=plan.pressure_GPa, temperature_K=plan.temperature_K,
+        time_ps=plan.time_ps, mean_pressure_GPa=float(thermo["pressure_GPa"][half].mean()) / filled,
+        mean_pressure_normal_GPa=float(thermo["pressure_zz_GPa"][half].mean()) / filled,
+        mean_temperature_K=float(thermo["temperature_K"][half].mean()), ns_per_day=ns_per_day,
+        wall_time_s=wall_time_s, trajectory=str(trajectory.relative_to(out)), notes=(*plan.notes(), *analysis.notes),
+        analysis=plain(analysis.summary()), overview=tuple(plain(analysis.table())), figures=(*figures, "thermo.png"),
+        thermo=thermo, reactant=plan.settings.reactant)
 
 
 class _Meter:
