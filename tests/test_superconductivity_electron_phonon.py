@@ -27,7 +27,7 @@ from ase.build import bulk
 
 from megabar.cli.main import main
 from megabar.errors import ExtraMissing, InputError, NotConverged, RunError
-from megabar.superconductivity import electron_phonon, qe_input, qe_interpolation, qe_read
+from megabar.superconductivity import electron_phonon, qe_input, qe_interpolation, qe_read, qe_result
 from megabar.superconductivity.qe_coupling import lowest_omega_K, mesh_spectrum, star_modes
 from megabar.superconductivity.qe_read import Coupling, Matrices
 from megabar.superconductivity.qe_settings import ElectronPhononSettings
@@ -325,6 +325,19 @@ def test_flat_part_of_lambda_is_chosen():
     coupling = 2.0 + (np.log(width / 0.02)) ** 2  # flat at 0.02 Ry
     assert width[electron_phonon.chosen_broadening(coupling, width)] == pytest.approx(0.02)
     assert width[electron_phonon.chosen_broadening(coupling, width, 0.04)] == pytest.approx(0.04)
+
+
+def test_jump_of_a_path_names_both_points():
+    """G-H-N-G-P-H|P-N of a bcc crystal: eight points at seven places."""
+    from matplotlib.figure import Figure
+
+    path = Atoms("S", cell=0.5 * np.ones((3, 3)) - np.eye(3), pbc=True).cell.bandpath(npoints=40)
+    distance, ticks, labels = path.get_linear_kpoint_axis()
+    crystal = type("E", (), {"electrons": {"distance": distance, "ticks": ticks, "labels": labels}})()
+    ax = Figure().add_subplot()
+    qe_result.ElectronPhonon._path(crystal, ax)
+    assert [t.get_text() for t in ax.get_xticklabels()] == [
+        r"$\Gamma$", "H", "N", r"$\Gamma$", "P", "H|P", "N"]
 
 
 def test_lowest_mode_leaves_translations_out():

@@ -185,8 +185,12 @@ class ElectronPhonon:
         return np.insert(distance, jumps, np.nan), np.insert(lines, jumps, np.nan, axis=0)
 
     def _path(self, ax: Any) -> None:
-        ticks, labels = self.electrons["ticks"], self.electrons["labels"]
-        ax.set_xticks(ticks, [r"$\Gamma$" if x == "G" else str(x) for x in labels])
-        for tick in ticks:
+        names: dict[float, str] = {}
+        for tick, label in zip(self.electrons["ticks"], self.electrons["labels"], strict=True):
+            at, name = round(float(tick), 9), r"$\Gamma$" if label == "G" else str(label)
+            # Where the path jumps two points share one place.
+            names[at] = f"{names[at]}|{name}" if at in names else name
+        ax.set_xticks(list(names), list(names.values()))
+        for tick in names:
             ax.axvline(tick, color="0.85", lw=0.6)
         ax.set_xlim(self.electrons["distance"][0], self.electrons["distance"][-1])
