@@ -262,3 +262,24 @@ def counts(**shares: float) -> np.ndarray:
 def test_naming(kinds, content, liquid, phase):
     label, reason, _, _ = name_phase(kinds, kinds * content, liquid, "Ca")
     assert label == phase and reason
+
+
+@pytest.mark.parametrize(("kinds", "content", "liquid", "metal", "said"), [
+    (counts(none=100), 2.5, 0.0, "Ca", True),  # what Ca2H5 would look like if its sublattice is none of the known
+    (counts(hcp=90, none=10), 2.5, 0.0, "Ca", True),  # or if it is that of CaH2, when the verdict is CaH2
+    (counts(hcp=90, none=10), 2.0, 0.0, "Ca", False),
+    (counts(bct=90, none=10), 4.0, 0.0, "Ca", False),
+    (counts(none=100), 2.5, 0.9, "Ca", False),  # a melt is no phase of that name
+    (counts(none=100), 2.5, 0.0, "Sr", False),  # reported for calcium alone
+])
+def test_a_phase_without_template_is_said(kinds, content, liquid, metal, said):
+    """Ca2H5 (10.1021/acs.jpcc.8b05030) cannot be recognised: where its 2.5 H per Ca would fit, the verdict says so."""
+    phase, reason, _, _ = name_phase(kinds, kinds * content, liquid, metal)
+    assert ("Ca2H5 C2/m: no template (no atomic positions at hand)" in reason) == said
+    assert "Ca2H5" not in phase
+
+
+def test_results_list_phases_without_template():
+    slab = make.hydride_slab(8, 4, 60)
+    product = analyse(make.thermal(slab, 12, 0.05, amplitude_A=0.1)).product
+    assert product.summary()["no_template"] == ["Ca2H5 C2/m: no template (no atomic positions at hand)"]

@@ -27,8 +27,26 @@ PHASES = {
     "A15 (MH5.75 Pm-3n)": ("H5.75 Pm-3n", "MH5.75-Pm-3n", 5.0, 6.5),
 }
 """Sublattice: phase behind the metal's symbol, prototype, and H per metal from and to. The limits lie about midway to
-the next known hydride (M2H5 between MH2 and MH4, then MH5.75). M2H5 itself has no template: no atomic positions of it
-are known here."""
+the next known hydride (M2H5 between MH2 and MH4, then MH5.75)."""
+
+
+@dataclass(frozen=True)
+class Untold:
+    """A phase that was reported but cannot be recognised, and the H per metal, from and to, that would fit it."""
+
+    phase: str
+    low: float
+    high: float
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.phase}: no template ({self.reason})"
+
+
+UNTOLD = {"Ca": (Untold("Ca2H5 C2/m", 2.25, 3.25, "no atomic positions at hand"),)}
+"""By metal. Ca2H5, above 20 GPa and 700 K: Mishra et al., J. Phys. Chem. C 122, 19370 (2018),
+10.1021/acs.jpcc.8b05030. Its abstract gives space group, composition and a layer of H2, but no positions, so that not
+even its metal sublattice is known here. Limits midway to MH2 and MH4."""
 MAJORITY = 0.5
 WAVELENGTH_A = 0.4066
 """A usual wavelength of diamond-anvil diffraction (APS 16-ID-B)."""
@@ -55,7 +73,8 @@ class Product:
     Attributes:
         parent, phase: at the start and at the end, like "CaH4 I4/mmm", "liquid" or "none". changed: another one is
             named at the end than at the start.
-        reason: why the phase at the end was so named. h_per_metal: of the part that was named.
+        reason: why the phase at the end was so named, and which phase without a template would fit its hydrogen.
+        h_per_metal: of the part that was named. no_template: reported phases that cannot be told, and why.
         time_ps: (t,); shares: (t, k) share of the deep metals in each sublattice of `sublattices`, the last "none".
         deep_metals: metals deep enough to be told, at the end.
         crystal, parent_crystal: averaged cells; None where the metals do not repeat. orientation: of the new phase on
@@ -75,6 +94,7 @@ class Product:
     parent_crystal: AveragedCrystal | None
     orientation: Orientation | None
     diffraction: Diffraction | None
+    no_template: tuple[str, ...] = ()
 
     def save(self, out: Path) -> list[Path]:
         """product.csv, and where there is a crystal diffraction.csv and product.cif, in the folder `out`."""
@@ -97,6 +117,7 @@ class Product:
             "parent": self.parent, "phase": self.phase, "changed": self.changed, "reason": self.reason,
             "H_per_metal": self.h_per_metal, "deep_metals": self.deep_metals,
             "sublattice_shares": dict(zip(self.sublattices, self.shares[-1], strict=True)),
+            "no_template": list(self.no_template),
         }
         if self.crystal is not None:
             result["crystal"] = {"metal_space_group": self.crystal.metal_space_group,
@@ -119,6 +140,13 @@ def name_phase(kinds: np.ndarray, hydrogen: np.ndarray, liquid_share: float, met
     kinds (k + 1,): deep metals in no sublattice (first) and in each of `templates.NAMES`. hydrogen (k + 1,): H in the
     layers of these, summed per metal. liquid_share: share of the layers that are liquid by both measures.
     """
+    phase, reason, content, best = _named(kinds, hydrogen, liquid_share, metal)
+    fitting = [str(untold) for untold in UNTOLD.get(metal, ())
+               if phase != "liquid" and untold.low <= content <= untold.high]
+    return phase, "; its hydrogen would fit ".join([reason, *fitting]), content, best
+
+
+def _named(kinds: np.ndarray, hydrogen: np.ndarray, liquid_share: float, metal: str) -> tuple[str, str, float, int]:
     deep = float(kinds.sum())
     overall = float(hydrogen.sum() / deep) if deep else float("nan")
     if liquid_share >= MAJORITY:
@@ -176,7 +204,8 @@ def identify(rows: dict[str, np.ndarray], liquid_share: np.ndarray, metal: str, 
         lying = orientation(parent_crystal, crystal, normal / np.linalg.norm(normal))
     pattern = None if crystal is None else _diffraction(crystal.atoms, metal)
     return Product(parent, phase, changed, reason, content, time, shares, (*templates.NAMES, "none"),
-                   int(kinds[-tenth:].sum(axis=1).mean()), crystal, parent_crystal, lying, pattern)
+                   int(kinds[-tenth:].sum(axis=1).mean()), crystal, parent_crystal, lying, pattern,
+                   tuple(str(untold) for untold in UNTOLD.get(metal, ())))
 
 
 def _mean(values: np.ndarray) -> float:
