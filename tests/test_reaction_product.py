@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.spacegroup import crystal
 
 from megabar.crystals import prototypes
 from megabar.reaction import templates
@@ -240,6 +241,22 @@ def test_each_product_slab_is_named(name, phase):
     assert product.diffraction.similarity[phase] > 0.9
 
 
+def test_cah4_whose_molecules_turn_is_cubic():
+    """Fluorite CaH2 at 29 A3 per Ca with an H2 in every octahedral hole, along x, y or z at random (bulk, hot)."""
+    rng = np.random.default_rng(4)
+    a = (4 * 29.0) ** (1 / 3)
+    unit = crystal(["Ca", "H"], [(0, 0, 0), (0.25, 0.25, 0.25)], spacegroup=225, cellpar=[a, a, a, 90, 90, 90])
+    block = unit.repeat(3)
+    holes = [a * (np.array(cell) + site) for cell in np.ndindex(3, 3, 3)
+             for site in ((0.5, 0.5, 0.5), (0.5, 0, 0), (0, 0.5, 0), (0, 0, 0.5))]
+    axes = np.eye(3)[rng.integers(0, 3, len(holes))]
+    ends = np.concatenate([np.array(holes) + sign * 0.39 * axes for sign in (-1, 1)])
+    block += Atoms("H" * len(ends), ends)
+    product = analyse(make.thermal(block, 40, 0.05, amplitude_A=0.25, memory_ps=0.05), normal=None).product
+    assert product.phase == "CaH4 cubic"
+    assert product.h_per_metal == pytest.approx(4.0)
+
+
 def counts(**shares: float) -> np.ndarray:
     names = {"none": 0, "hcp": 1, "pnma": 2, "bct": 3, "bcc": 4, "a15": 5, "fcc": 6}
     result = np.zeros(7)
@@ -254,6 +271,7 @@ def counts(**shares: float) -> np.ndarray:
     (counts(bcc=90, none=10), 6.0, 0.2, "CaH6 Im-3m"),
     (counts(a15=90, none=10), 5.7, 0.0, "CaH5.75 Pm-3n"),
     (counts(fcc=90, none=10), 2.0, 0.0, "none"),
+    (counts(fcc=90, none=10), 4.0, 0.0, "CaH4 cubic"),
     (counts(bct=45, hcp=40, none=15), 3.0, 0.0, "none"),
     (counts(none=100), 4.0, 0.9, "liquid"),
     (counts(none=100), 4.0, 0.1, "none"),

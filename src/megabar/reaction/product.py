@@ -28,6 +28,10 @@ PHASES = {
 }
 """Sublattice: phase behind the metal's symbol, prototype, and H per metal from and to. The limits lie about midway to
 the next known hydride (M2H5 between MH2 and MH4, then MH5.75)."""
+TURNING = ("H4 cubic", 3.25, 4.75)
+"""The name of an fcc sublattice with the hydrogen of MH4, and H per metal from and to. Metals and hydridic H of MH4
+I4/mmm are those of fluorite stretched along the axis on which all H2 lie; where the H2 turn freely, as in bulk CaH4 at
+40 GPa and 1473 K, the axis goes (c/a of the metals from 1.6 to the 1.414 of fcc). Quenched, such a cell is I4/mmm."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +162,9 @@ def _named(kinds: np.ndarray, hydrogen: np.ndarray, liquid_share: float, metal: 
     if share < MAJORITY:
         return "none", f"no sublattice holds the majority (most: {name}, {share:.0%} of {deep:.0f} metals)", overall, -1
     content = float(hydrogen[1 + best] / kinds[1 + best])
+    if name == "fcc" and TURNING[1] <= content <= TURNING[2]:
+        found = f"fcc sublattice ({share:.0%} of {deep:.0f} metals) with {content:.2f} H per metal"
+        return metal + TURNING[0], f"{found}: {metal}H4 I4/mmm whose H2 turn", content, best
     if name not in PHASES:
         return "none", f"{name} sublattice ({share:.0%}), which no known hydride here has", content, best
     label, _, low, high = PHASES[name]
