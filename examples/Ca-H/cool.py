@@ -74,6 +74,8 @@ def lattice(trajectory: Path) -> tuple[str, np.ndarray, float]:
     spanned = [(count, basis) for count, basis in cells if 0.4 * volume < abs(np.linalg.det(basis)) < 1.3 * volume]
     count, basis = max(spanned, key=lambda pair: pair[0])
     found = spglib.get_symmetry_dataset((basis, [[0.0, 0.0, 0.0]], [1]), symprec=0.2)
+    if found is None:
+        raise SystemExit(f"{trajectory}: the metals have no lattice")
     return found.international, found.std_lattice, count / 3.0 / metal.sum()
 
 
