@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import spglib
+from ase.data import covalent_radii
 from ase.neighborlist import neighbor_list
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,8 +14,10 @@ from hypothesis import strategies as st
 from megabar.campaign.settings import load_settings, validate
 from megabar.cli.main import main
 from megabar.crystals.files import read_frames
-from megabar.crystals.packing import check_packing, random_hydride
+from megabar.crystals.packing import check_packing, minimum_distances_A, random_hydride
 from megabar.crystals.plan import Plan, generate, shortest_HH_A
+from megabar.crystals.prototypes import build
+from megabar.crystals.volumes import metals
 from megabar.errors import InputError
 
 PLAN = {"metal": "Ca", "seed": 7, "blocks": [
@@ -79,15 +82,15 @@ def test_interfaces_hold_slab_and_hydrogen(cells):
 def test_symmetric_displacements_keep_the_space_group():
     block = {"generator": "prototype", "kind": "CaH4", "names": ["MH4-I4/mmm"], "count": 3, "pressure_GPa": [20, 60],
              "strain": 0.05, "displacement_A": [0.02, 0.05], "symmetric": True}
-    for cell in generate(validate(Plan, {"blocks": [block]}, "test")):
+    for cell in generate(validate(Plan, {"metal": "Ca", "blocks": [block]}, "test")):
         found = spglib.get_symmetry_dataset((cell.cell[:], cell.get_scaled_positions(), cell.numbers), symprec=1e-4)
         assert found.number == 139
         assert shortest_HH_A(cell) != pytest.approx(0.83, abs=1e-4)  # the bond is a free parameter of 4e and moved
 
 
 def test_impossible_distances_are_refused_within_a_second():
-    plan = {"blocks": [{"generator": "random", "kind": "x", "count": 1, "n_metal": [4, 4], "h_per_metal": [2, 2],
-                        "min_distance_A": {"M-M": 5.0}}]}
+    plan = {"metal": "Ca", "blocks": [{"generator": "random", "kind": "x", "count": 1, "n_metal": [4, 4],
+                                       "h_per_metal": [2, 2], "min_distance_A": {"M-M": 5.0}}]}
     start = time.perf_counter()
     with pytest.raises(InputError, match=r"block 0 .*M-M"):
         list(generate(validate(Plan, plan, "test")))
@@ -100,6 +103,38 @@ def test_packing_limit_is_that_of_spheres():
     with pytest.raises(InputError):
         check_packing(np.array([20] * 4), (d * np.sqrt(2)) ** 3, {"M-M": d})
     check_packing(np.array([20] * 4), 2 * (d * np.sqrt(2)) ** 3, {"M-M": d})
+
+
+@pytest.mark.parametrize("metal", metals())
+def test_default_minima_fit_the_metal(metal):
+    """Random cells may be as dense as crystals at 150 GPa: minima must lie below their contacts, and not far below (Mg
+    is a fifth smaller than Ca, Sr a tenth larger)."""
+    shortest = {"H-M": np.inf, "M-M": np.inf}
+    for name in ("M-fcc", "MH2-P6_3/mmc", "MH4-I4/mmm", "MH6-Im-3m"):
+        atoms = build(name, metal, 150.0).repeat(2)
+        for pair in shortest:
+            a, b = (metal if s == "M" else s for s in pair.split("-"))
+            found = neighbor_list("d", atoms, {(a, b): 4.0})
+            shortest[pair] = min(shortest[pair], found.min() if len(found) else np.inf)
+    minima = minimum_distances_A(build("MH2-P6_3/mmc", metal).numbers, {})
+    for pair, distance in shortest.items():
+        assert 0.7 < minima[pair] / distance < 1.0, (pair, minima[pair], distance)
+    assert minimum_distances_A(np.array([1, 38]), {"H-M": 1.3})["H-M"] == 1.3  # what the user says is not scaled
+
+
+@pytest.mark.parametrize("metal", metals())
+def test_a_plan_serves_every_metal(metal):
+    cells = list(generate(validate(Plan, {**PLAN, "metal": metal}, "test")))
+    assert len(cells) == sum(block["count"] for block in PLAN["blocks"])
+    assert set().union(*(c.get_chemical_symbols() for c in cells)) == {"H", metal}
+    pairs = [neighbor_list("d", c, {(metal, metal): 5.5}).min() for c in cells
+             if c.info["kind"] == "dimer" and list(c.symbols) == [metal] * 2]
+    assert min(pairs) == pytest.approx(1.9 * covalent_radii[cells[0].numbers.max()] / covalent_radii[20])
+
+
+def test_a_plan_names_its_metal():
+    with pytest.raises(InputError, match="metal"):
+        validate(Plan, {"blocks": PLAN["blocks"]}, "test")
 
 
 def test_composition_of_random_hydrides():

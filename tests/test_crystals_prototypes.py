@@ -55,6 +55,17 @@ def test_starting_volumes_are_near_pbe(ratio, pressure, expected):
     assert hydride_volume_A3("Ca", ratio, pressure) == pytest.approx(expected, rel=0.06)
 
 
+@pytest.mark.parametrize("metal, ratio, pressure, expected", [
+    ("Mg", 0, 0.0, 23.2),  # hcp, a 3.21 A, c/a 1.624 (ase.data)
+    ("Sr", 0, 0.0, 56.2),  # fcc, a 6.08 A
+    ("Y", 0, 0.0, 33.1),  # hcp, a 3.65 A, c/a 1.571
+    ("Sr", 4, 51.4, 30.32),  # one PBE label (700 eV): SrH4 I4/mmm, atoms displaced by 0.1 A
+])
+def test_starting_volumes_of_other_metals(metal, ratio, pressure, expected):
+    """A^3 per metal atom."""
+    assert hydride_volume_A3(metal, ratio, pressure) == pytest.approx(expected, rel=0.06)
+
+
 def test_hydrogen_volume_is_the_published_curve():
     """Loubeyre et al., Nature 383, 702 (1996): V/H 3.397 A^3 at 40 GPa and 1.978 at 150 GPa (Vinet, 300 K)."""
     assert HYDROGEN_MOLECULE.volume_A3(40.0) / 2 == pytest.approx(3.397, abs=0.002)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from ase import Atoms
+from ase.data import atomic_numbers
+
+from megabar.crystals.packing import relative_size
 
 
 def dimer(a: str, b: str, distance_A: float, box_A: float = 6.0) -> Atoms:
@@ -18,6 +21,10 @@ def dimer(a: str, b: str, distance_A: float, box_A: float = 6.0) -> Atoms:
 
 
 def wall_distances_A(a: str, b: str, count: int) -> np.ndarray:
-    """Distances in A for `count` dimers, denser towards contact; H-H never below 0.5 A, where PAW spheres overlap."""
-    first = {"HH": 0.50, "HM": 1.1, "MM": 1.9}["".join(sorted("H" if s == "H" else "M" for s in (a, b)))]
+    """Distances in A for `count` dimers, denser towards contact; H-H never below 0.5 A, where PAW spheres overlap, and
+    from 1.1 A (H-Ca) or 1.9 A (Ca-Ca) for calcium, other metals by their size."""
+    metals = [atomic_numbers[s] for s in (a, b) if s != "H"]
+    first = (0.50, 1.1, 1.9)[len(metals)]
+    if metals:
+        first *= max(relative_size(number, len(metals) == 1) for number in metals)
     return first + (4.5 - first) * np.linspace(0.0, 1.0, count) ** 1.7

@@ -6,7 +6,7 @@ import numpy as np
 from ase import Atoms
 from ase.build import make_supercell
 
-from megabar.crystals.packing import pair_minimum_A, separate
+from megabar.crystals.packing import pair_minimum_A, relative_size, separate
 from megabar.crystals.prototypes import build
 from megabar.crystals.volumes import HYDROGEN_MOLECULE
 from megabar.errors import InputError
@@ -91,6 +91,7 @@ def interface(block: Atoms, n_molecules: int, pressure_GPa: float, rng: np.rando
     joined.set_cell(np.array([block.cell[0], block.cell[1], [0.0, 0.0, height + thickness + 2.0 * (gap_A - 0.8)]]))
     joined.set_array("region", np.array([0] * len(block) + [1] * len(fluid)))
     joined.pbc = True
-    limit = pair_minimum_A(joined.numbers, {"H-H": 0.70, "H-M": 1.7})
+    metal = int(block.numbers[block.numbers != 1][0])
+    limit = pair_minimum_A(joined.numbers, {"H-H": 0.70, "H-M": 1.7 * relative_size(metal, True)})
     separate(joined, limit, steps=100)
     return joined

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from ase import Atoms
+from ase.data import covalent_radii
 from ase.neighborlist import neighbor_list
 
 from megabar.crystals.volumes import HYDROGEN_MOLECULE, hydride_volume_A3
@@ -19,19 +20,38 @@ _HOLE_LIMIT = 1.5
 India 20, 25 (1954)): larger holes around evenly spread metal atoms leave hydrogen no place."""
 
 MIN_DISTANCES_A = {"H-H": 0.74, "H-M": 1.6, "M-M": 2.1}
-"""Default minimum distances of random cells: the H2 bond, and contacts reached near 200 GPa."""
+"""Default minimum distances of random cells: the H2 bond, and for M calcium's contacts near 200 GPa."""
+
+
+def relative_size(number: int, with_hydrogen: bool) -> float:
+    """Contact of metal `number` with hydrogen, or with its own kind, against calcium's: covalent radii (Cordero et al.
+    2008, 10.1039/b801115j)."""
+    hydrogen = covalent_radii[1] if with_hydrogen else 0.0
+    return float((covalent_radii[number] + hydrogen) / (covalent_radii[20] + hydrogen))
+
+
+def minimum_distances_A(numbers: np.ndarray, minima: Mapping[str, float]) -> dict[str, float]:
+    """Minimum distances by pair: `minima` where given, else the defaults, those of M for the size of the largest metal
+    among `numbers`."""
+    table = dict(MIN_DISTANCES_A)
+    metals = numbers[numbers != 1]
+    if len(metals):
+        largest = max(map(int, metals), key=lambda number: covalent_radii[number])
+        table["H-M"] *= relative_size(largest, True)
+        table["M-M"] *= relative_size(largest, False)
+    return {**table, **minima}
 
 
 def pair_minimum_A(numbers: np.ndarray, minima: Mapping[str, float]) -> np.ndarray:
     """(n, n) minimum distances in A for atoms with `numbers`; every element but hydrogen counts as the metal M."""
     kinds = np.where(numbers == 1, "H", "M")
-    table = {**MIN_DISTANCES_A, **minima}
+    table = minimum_distances_A(numbers, minima)
     return np.array([[table["-".join(sorted((a, b)))] for b in kinds] for a in kinds])
 
 
 def check_packing(numbers: np.ndarray, volume_A3: float, minima: Mapping[str, float]) -> None:
     """Raise InputError at once when no arrangement in `volume_A3` can keep the minima, naming the worst of them."""
-    table = {**MIN_DISTANCES_A, **minima}
+    table = minimum_distances_A(numbers, minima)
     metals, hydrogens = int(np.sum(numbers != 1)), int(np.sum(numbers == 1))
     shares = {"M-M": metals * np.pi / 6.0 * table["M-M"] ** 3 / volume_A3,
               "H-H": hydrogens * np.pi / 6.0 * table["H-H"] ** 3 / volume_A3}
@@ -110,7 +130,8 @@ def random_hydride(metal: str, n_metal: int, n_hydrogen: int, pressure_GPa: floa
                 return packed
     raise InputError(
         f"no packing of {n_metal} {metal} and {n_hydrogen} H found in {volume:.1f} A^3 with minimum distances "
-        f"{ {**MIN_DISTANCES_A, **minima} }: lower them or the pressure"
+        f"{ {pair: round(d, 2) for pair, d in minimum_distances_A(numbers, minima).items()} }: lower them or the "
+        "pressure"
     )
 
 
@@ -121,8 +142,8 @@ def _pack_with_molecules(atoms: Atoms, n_molecules: int, rng: np.random.Generato
     n_single = len(atoms) - n_metal - 2 * n_molecules
     kinds = np.array(["M"] * n_metal + ["H"] * n_single + ["H2"] * n_molecules)
     between = 1.15  # closest H...H of different molecules in A at 100-200 GPa
-    h_m = {**MIN_DISTANCES_A, **minima}["H-M"]
-    m_m = {**MIN_DISTANCES_A, **minima}["M-M"]
+    contacts = minimum_distances_A(atoms.numbers, minima)
+    h_m, m_m = contacts["H-M"], contacts["M-M"]
     table = {("M", "M"): m_m, ("H", "M"): h_m, ("H", "H"): 1.1, ("H", "H2"): between + 0.25, ("H2", "M"): h_m + 0.15,
              ("H2", "H2"): between + 0.45}
     sites = Atoms(np.where(kinds == "M", atoms.numbers[0], 1), cell=atoms.cell, pbc=True,

@@ -112,7 +112,7 @@ AnyBlock = Annotated[
 class Plan(Settings):
     """A metal, a seed and blocks of cells."""
 
-    metal: str = Field("Ca", description="The metal M of every prototype.")
+    metal: str = Field(description="The metal M of every prototype.")
     seed: int = Field(0, ge=0, description="Seed of every random choice.")
     shortest_HH_A: float = Field(0.5, ge=0.5, description="Cells with a shorter H-H are drawn again.")
     blocks: list[AnyBlock] = Field(min_length=1, description="What to make.")

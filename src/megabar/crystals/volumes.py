@@ -1,8 +1,10 @@
 """Volumes that place a cell near a pressure before anything has been computed.
 
 They are starting points only: a label carries the pressure that DFT gives. Vinet form (Vinet et al., J. Phys. Condens.
-Matter 1, 1941 (1989)); H2 from Loubeyre et al., Nature 383, 702 (1996); Ca near its ambient density; hydrides set so
-that PBE volumes at 50 GPa (CaH2 21.4, CaH4 26.3 A^3) and 150 GPa (CaH6 21.6 A^3) come out within a few per cent.
+Matter 1, 1941 (1989)); H2 from Loubeyre et al., Nature 383, 702 (1996); metals near their ambient densities, and
+hydrides near those of their ambient forms; those of Ca set so that PBE volumes at 50 GPa (CaH2 21.4, CaH4 26.3 A^3) and
+150 GPa (CaH6 21.6 A^3) come out within a few per cent. For Sr one label tells: SrH4 of 30.32 A^3, placed at 50.8 GPa,
+has 51.4 GPa (PBE, 700 eV). A metal that is not here needs its two lines: docs/own_metal.md.
 """
 
 from __future__ import annotations

@@ -139,6 +139,11 @@ class Loop:
         self.data = [path if path.is_absolute() else base / path for path in plan.data]
         self.given = read_dataset(self.data) if self.data else []
         check(plan)
+        if self.level.pulay_GPa_A3:  # an engine would find it missing only after each label's self-consistency
+            self.level.add_pulay(np.zeros((3, 3)), Atoms([plan.metal, "H"], cell=np.eye(3)))
+        if strange := sorted({s for f in self.given for s in f.atoms.get_chemical_symbols()} - {"H", plan.metal}):
+            raise InputError(f"plan: data holds {', '.join(strange)}, the plan is of {plan.metal} and H; keep the frames "
+                             f"without with 'megabar collect FILE --elements H,{plan.metal} --out NEW'")
         if self.given and (mine := {str(f.atoms.info["level"]) for f in self.given if "level" in f.atoms.info}):
             if mine != {plan.level}:
                 raise InputError(f"plan: data is labelled at {', '.join(sorted(mine))}, the plan labels at "

@@ -137,7 +137,7 @@ class Stop(Settings):
 class LearnPlan(Settings):
     """What `megabar learn` does."""
 
-    metal: str = Field("Ca", description="The metal M of every prototype.")
+    metal: str = Field(description="The metal M of every prototype.")
     seed: int = Field(0, ge=0, description="Seed of every random choice.")
     level: str = Field("pbe-gpaw-1", description="Reference level of theory of the labels.")
     data: list[Path] = Field(default_factory=list, description="Labelled files to begin with (beside the plan, or full "

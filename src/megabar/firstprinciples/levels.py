@@ -65,7 +65,7 @@ class Level:
         missing = sorted(set(atoms.get_chemical_symbols()) - set(self.pulay_GPa_A3))
         if missing:
             raise InputError(f"level {self.id} has no Pulay constant for {', '.join(missing)}; "
-                             "measure it against twice the cutoff and add it to levels.py")
+                             "measure it with 'python tools/pulay_constant.py METAL' and add it to levels.py")
         pressure = sum(self.pulay_GPa_A3[s] for s in atoms.get_chemical_symbols()) / atoms.get_volume()
         return np.asarray(stress_eV_per_A3) - np.eye(3) * pressure / EV_PER_A3_IN_GPA
 

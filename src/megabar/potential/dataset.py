@@ -97,6 +97,16 @@ def read_dataset(paths: Sequence[str | Path]) -> list[LabelledFrame]:
     return frames
 
 
+def of_elements(frames: Sequence[LabelledFrame], elements: Sequence[str]) -> list[LabelledFrame]:
+    """The frames that hold nothing but `elements`. InputError when there are none, naming what the frames hold."""
+    kept = [f for f in frames if set(f.atoms.get_chemical_symbols()) <= set(elements)]
+    if not kept:
+        held = sorted({symbol for f in frames for symbol in f.atoms.get_chemical_symbols()})
+        raise InputError(f"elements {', '.join(elements)}: no frame is of these alone; the frames hold "
+                         f"{', '.join(held)}")
+    return kept
+
+
 def geometry_hash(atoms: Atoms) -> str:
     """Hash of species, cell and positions to 1e-6 A."""
     digest = hashlib.sha256(atoms.numbers.tobytes())
