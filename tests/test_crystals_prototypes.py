@@ -66,6 +66,13 @@ def test_starting_volumes_of_other_metals(metal, ratio, pressure, expected):
     assert hydride_volume_A3(metal, ratio, pressure) == pytest.approx(expected, rel=0.06)
 
 
+def test_metals_and_insulators():
+    """YH2 is a metal (fluorite, one electron left), CaH2 none: metals get the denser k-mesh."""
+    for metal, name, expected in (("Ca", "MH2-Fm-3m", False), ("Y", "MH2-Fm-3m", True), ("Sr", "MH4-I4/mmm", False),
+                                  ("Ca", "MH6-Im-3m", True), ("Mg", "M-fcc", True), ("Y", "H2-Pa-3", False)):
+        assert prototypes.build(name, metal, 50.0).info["metallic"] is expected
+
+
 def test_hydrogen_volume_is_the_published_curve():
     """Loubeyre et al., Nature 383, 702 (1996): V/H 3.397 A^3 at 40 GPa and 1.978 at 150 GPa (Vinet, 300 K)."""
     assert HYDROGEN_MOLECULE.volume_A3(40.0) / 2 == pytest.approx(3.397, abs=0.002)

@@ -4,7 +4,7 @@ They are starting points only: a label carries the pressure that DFT gives. Vine
 Matter 1, 1941 (1989)); H2 from Loubeyre et al., Nature 383, 702 (1996); metals near their ambient densities, and
 hydrides near those of their ambient forms; those of Ca set so that PBE volumes at 50 GPa (CaH2 21.4, CaH4 26.3 A^3) and
 150 GPa (CaH6 21.6 A^3) come out within a few per cent. For Sr one label tells: SrH4 of 30.32 A^3, placed at 50.8 GPa,
-has 51.4 GPa (PBE, 700 eV). A metal that is not here needs its two lines: docs/own_metal.md.
+has 51.4 GPa (PBE, 700 eV). A metal that is not here needs its three lines: docs/own_metal.md.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ _METAL = {"Ca": Vinet(43.6, 17.0, 3.5), "Mg": Vinet(23.2, 35.0, 4.0), "Sr": Vine
           "Y": Vinet(33.0, 41.0, 3.0)}
 _DIHYDRIDE = {"Ca": Vinet(32.5, 51.0, 4.3), "Mg": Vinet(27.5, 50.0, 4.2), "Sr": Vinet(40.5, 45.0, 4.3),
               "Y": Vinet(35.0, 85.0, 4.0)}
+_VALENCE = {"Ca": 2, "Mg": 2, "Sr": 2, "Y": 3}
 # Hydrogen taken up by a hydride is denser than in its solid (PBE, 50 GPa: CaH4 - CaH2 = 4.9 against 6.0 A^3 per H2).
 _ABSORBED_SHARE = 0.82
 
@@ -53,13 +54,23 @@ def metals() -> list[str]:
     return sorted(_METAL)
 
 
+def valence(metal: str) -> int:
+    """Electrons that an atom of `metal` can give to hydrogen. Raises InputError for a metal without parameters."""
+    return _VALENCE[_known(metal)]
+
+
+def _known(metal: str) -> str:
+    if metal not in _METAL:
+        raise InputError(f"metal {metal!r}: no starting volumes known; known metals: {', '.join(metals())}")
+    return metal
+
+
 def hydride_volume_A3(metal: str, h_per_metal: float, pressure_GPa: float) -> float:
     """Volume in A^3 per metal atom of MH_x near `pressure_GPa`: metal to dihydride to dihydride + absorbed H2.
 
     Raises InputError for a metal without parameters.
     """
-    if metal not in _METAL:
-        raise InputError(f"metal {metal!r}: no starting volumes known; known metals: {', '.join(metals())}")
+    _known(metal)
     bare, dihydride = (_entry[metal].volume_A3(pressure_GPa) for _entry in (_METAL, _DIHYDRIDE))
     if h_per_metal <= 2.0:
         return bare + (dihydride - bare) * h_per_metal / 2.0

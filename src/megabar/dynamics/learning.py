@@ -142,8 +142,8 @@ class Loop:
         if self.level.pulay_GPa_A3:  # an engine would find it missing only after each label's self-consistency
             self.level.add_pulay(np.zeros((3, 3)), Atoms([plan.metal, "H"], cell=np.eye(3)))
         if strange := sorted({s for f in self.given for s in f.atoms.get_chemical_symbols()} - {"H", plan.metal}):
-            raise InputError(f"plan: data holds {', '.join(strange)}, the plan is of {plan.metal} and H; keep the frames "
-                             f"without with 'megabar collect FILE --elements H,{plan.metal} --out NEW'")
+            raise InputError(f"plan: data holds {', '.join(strange)}, the plan is of {plan.metal} and H; keep the "
+                             f"frames without with 'megabar collect FILE --elements H,{plan.metal} --out NEW'")
         if self.given and (mine := {str(f.atoms.info["level"]) for f in self.given if "level" in f.atoms.info}):
             if mine != {plan.level}:
                 raise InputError(f"plan: data is labelled at {', '.join(sorted(mine))}, the plan labels at "
@@ -162,6 +162,8 @@ class Loop:
                 "rounds_at_most": self.plan.stop.rounds, "runs_per_round": len(runs), "runs_by_kind": dict(kinds),
                 "largest_run_atoms": max(len(s.atoms) for s in runs),
                 "labels_per_round": self.plan.pick.labels,
+                "estimated_seed_label_hours": sum(labels.estimated_cpu_s(a, self.level) for a in seed_cells(self.plan))
+                / 3600.0 / self.plan.jobs,
                 "estimated_md_hours_per_round": sum(len(s.atoms) * steps[id(s)] for s in runs)
                 * SECONDS_PER_ATOM_STEP / 3600.0 / self.plan.jobs,
                 "estimated_label_hours_per_round": label_s * self.plan.pick.labels / 3600.0 / self.plan.jobs}

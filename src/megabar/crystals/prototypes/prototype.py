@@ -8,7 +8,7 @@ import numpy as np
 from ase import Atoms
 from ase.spacegroup import crystal
 
-from megabar.crystals.volumes import HYDROGEN_MOLECULE, hydride_volume_A3
+from megabar.crystals.volumes import HYDROGEN_MOLECULE, hydride_volume_A3, valence
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Prototype:
     h_per_metal: float | None  # None for pure hydrogen
     source: str
     volume_scale: float = 1.0
-    metallic: bool = False
+    metallic: bool = False  # with a divalent metal
     h2_bond_A: float | None = None  # restores the H-H length of molecules (or H2 units) after scaling
     primitive: bool = True
 
@@ -40,7 +40,8 @@ class Prototype:
                        scale_atoms=True)
         if self.h2_bond_A is not None:
             _set_bonds(atoms, self.h2_bond_A)
-        atoms.info["metallic"] = self.metallic
+        # The flags are those of divalent metals; a third electron is one too many for MH2 and for MH4 with its H2.
+        atoms.info["metallic"] = self.metallic or (self.h_per_metal is not None and valence(metal) != 2)
         return atoms
 
     def volume_A3(self, atoms: Atoms, metal: str, pressure_GPa: float) -> float:
