@@ -16,6 +16,7 @@ from megabar.cli.main import main
 from megabar.dynamics.trajectory import Frame
 from megabar.errors import InputError
 from megabar.reaction.analysis import Analyser, analyse, hydrogen_per_metal
+from megabar.reaction.energetics import energetics
 from megabar.reaction.series import RecentMean, Rows, Thinned
 from megabar.reaction.speciation import ABSORBED, FREE, HYDRIDIC
 from megabar.testing import trajectories as make
@@ -177,6 +178,19 @@ def test_enthalpy_per_h2_comes_back(slab):
         frames.append(replace(frame, potential_energy_eV=energy))
     found = analyse(frames, pressure_GPa=40.0).energetics
     assert found.slope_eV_per_h2 == pytest.approx(-0.4, abs=max(0.01, 3 * found.slope_error_eV_per_h2))
+
+
+def test_heat_of_a_single_jump_has_no_error():
+    """Uptake that changes within one block of rows only: leaving it out leaves nothing to fit, so no slope is given;
+    spread over the run the same change is fitted exactly."""
+    time = np.linspace(0.0, 8.0, 80)
+    for uptake, known in ((np.where(time < 0.5, 2.0, 3.0), False), (2.0 + time / 8.0, True)):
+        found = energetics(time, uptake, -0.4 * 10 * 0.5 * uptake, np.full(80, 100.0), 10, None)
+        assert found is not None
+        if known:
+            assert found.slope_eV_per_h2 == pytest.approx(-0.4, abs=1e-9)
+        else:
+            assert found.slope_eV_per_h2 is None
 
 
 def test_live_number_agrees_with_the_analysis(slab):

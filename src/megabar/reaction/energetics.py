@@ -67,13 +67,16 @@ def energetics(time_ps: np.ndarray, h_per_metal: np.ndarray, potential_energy_eV
     released = energy if pressure_GPa is None else enthalpy
     slope = error = None
     if np.ptp(h_per_metal) > _LEAST_GAIN and len(time_ps) >= 8:
-        slope, error = _slope(0.5 * h_per_metal, released)
+        slope, error = _slope(0.5 * h_per_metal, released) or (None, None)
     return Energetics(time_ps, h_per_metal, energy - energy[0], enthalpy - enthalpy[0], volume, slope, error)
 
 
-def _slope(x: np.ndarray, y: np.ndarray, blocks: int = 8) -> tuple[float, float]:
-    """Slope of y against x and its error by leaving out one block of rows at a time (jackknife)."""
+def _slope(x: np.ndarray, y: np.ndarray, blocks: int = 8) -> tuple[float, float] | None:
+    """Slope of y against x and its error by leaving out one block of rows at a time (jackknife); None when all of the
+    change lies in one block, so that it has neither."""
     whole = float(np.polyfit(x, y, 1)[0])
     parts = np.array_split(np.arange(len(x)), min(blocks, len(x) // 2))
+    if min(np.ptp(np.delete(x, p)) for p in parts) < 0.1 * np.ptp(x):
+        return None
     left = np.array([np.polyfit(np.delete(x, p), np.delete(y, p), 1)[0] for p in parts])
     return whole, float(np.sqrt((len(parts) - 1) * np.mean((left - left.mean()) ** 2)))
