@@ -1,4 +1,4 @@
-"""Writing files so that nothing half-written ever carries a final name, and hashing what was written."""
+"""Writing files so that nothing half-written ever carries a final name, reading them back, and hashing them."""
 
 from __future__ import annotations
 
@@ -87,6 +87,13 @@ def write_csv(path: str | Path, columns: Mapping[str, Sequence[Any]]) -> None:
         writer = csv.writer(handle)
         writer.writerow(columns.keys())
         writer.writerows(zip(*(plain(list(v)) for v in columns.values()), strict=True))
+
+
+def read_csv(path: str | Path) -> dict[str, np.ndarray]:
+    """Columns (t,) of numbers of a table that `write_csv` wrote; NaN where a field is empty."""
+    with Path(path).open(encoding="utf-8", newline="") as handle:
+        rows = list(csv.reader(handle))
+    return {name: np.array([float(row[k]) if row[k] else np.nan for row in rows[1:]]) for k, name in enumerate(rows[0])}
 
 
 def content_hash(value: Any, length: int = 16) -> str:

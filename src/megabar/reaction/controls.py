@@ -7,7 +7,6 @@ that was not seen is no number: it is known to be longer than the run lived.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from megabar.campaign.files import read_csv
 from megabar.reaction.averages import mean_and_error
 from megabar.reaction.events import first_sustained
 from megabar.reaction.grades import run_grades
@@ -50,13 +50,6 @@ class Controls:
     grade_largest: float
 
 
-def columns(path: Path) -> dict[str, np.ndarray]:
-    """Columns (t,) of numbers of a CSV file."""
-    with path.open(encoding="utf-8", newline="") as handle:
-        rows = list(csv.reader(handle))
-    return {name: np.array([float(row[k]) for row in rows[1:]]) for k, name in enumerate(rows[0])}
-
-
 def melting_onset_ps(time_ps: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> float:
     """First time from which either face has a liquid layer for some rows on; layers (t,), NaN where unknown."""
     rows = [first_sustained(np.nan_to_num(face) >= 1.0) for face in (lower, upper)]
@@ -76,10 +69,10 @@ def state(share_by_order: float, share_by_mobility: float) -> str:
 
 def read_controls(folder: Path, molten_share: tuple[float, float], product: Mapping[str, Any]) -> Controls:
     """Controls of the analysed run in `folder`; molten_share of its layers in the last tenth by order and mobility."""
-    melting = columns(folder / "surface_melting.csv")
+    melting = read_csv(folder / "surface_melting.csv")
     onsets = {measure: melting_onset_ps(melting["time_ps"], melting[f"{name}_lower"], melting[f"{name}_upper"])
               for measure, name in MEASURES.items()}
-    shares = columns(folder / "product.csv")
+    shares = read_csv(folder / "product.csv")
     tail = max(1, len(shares.pop("time_ps")) // 10)
     deep = product.get("H_per_metal")
     grades = run_grades(folder)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from megabar.campaign.files import write_csv
+from megabar.campaign.files import read_csv, write_csv
 from megabar.dynamics.guards import frame_atoms
 from megabar.dynamics.trajectory import read_trajectory
 from megabar.errors import InputError
@@ -47,9 +46,7 @@ def run_grades(run: str | Path) -> Grades:
     """
     folder = Path(run)
     if (folder / FILE).is_file():
-        with (folder / FILE).open(encoding="utf-8", newline="") as handle:
-            kept = list(csv.reader(handle))[1:]
-        return Grades(*np.array(kept, dtype=float).reshape(-1, 3).T)
+        return Grades(**read_csv(folder / FILE))
     potential = load(folder)
     if not potential.has_grade:
         return Grades(*np.zeros((3, 0)))

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from megabar.campaign.files import plain, write_csv, write_json
+from megabar.campaign.files import plain, read_csv, write_csv, write_json
 from megabar.errors import InputError
 from megabar.reaction.averages import mean_and_error, weighted_mean_and_error
-from megabar.reaction.controls import Controls, columns, control_row, read_controls, stopped_in_words
+from megabar.reaction.controls import Controls, control_row, read_controls, stopped_in_words
 from megabar.reaction.kinetics import Arrhenius, fit_arrhenius
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _numbers(run: RunData, result_file: str) -> RunData:
     """`run` with the numbers of its analysis."""
     folder = run.folder
     result = json.loads((folder / result_file).read_text(encoding="utf-8"))
-    uptake, melting = columns(folder / "uptake.csv"), columns(folder / "surface_melting.csv")
+    uptake, melting = read_csv(folder / "uptake.csv"), read_csv(folder / "surface_melting.csv")
     analysis = result["analysis"]
     layers = max(1, int(analysis["layers"]["layers"]))
     thickness = np.stack([0.5 * (melting[f"liquid_by_{m}_A_lower"] + melting[f"liquid_by_{m}_A_upper"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from megabar.campaign.files import read_yaml
+from megabar.campaign.files import read_csv, read_yaml
 from megabar.errors import InputError
 from megabar.reaction.analysis import analyse
 from megabar.reaction.results import Snapshot
@@ -68,10 +67,7 @@ class RunFolder:
         """Columns of numbers of a CSV file of the run; empty when it is not there."""
         if not (self.path / name).is_file():
             return {}
-        with (self.path / name).open(encoding="utf-8", newline="") as handle:
-            rows = list(csv.reader(handle))
-        return {column: np.array([float(row[k]) if row[k] else np.nan for row in rows[1:]])
-                for k, column in enumerate(rows[0])}
+        return read_csv(self.path / name)
 
     def events(self) -> list[Mapping[str, Any]]:
         return list(self.result["analysis"].get("events", []))

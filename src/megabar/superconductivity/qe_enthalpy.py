@@ -89,9 +89,10 @@ class Enthalpies:
         from matplotlib.figure import Figure
 
         target = Path(directory)
-        known = {name: [v if np.isfinite(v) else None for v in values] for name, values in self.phases.items()}
-        volumes = {name: [v if np.isfinite(v) else None for v in values] for name, values in self.volumes_A3.items()}
-        write_json(target / "enthalpies.json", self.__dict__ | {"phases": known, "volumes_A3": volumes})
+        # JSON knows no NaN.
+        known = {key: {name: [v if np.isfinite(v) else None for v in values] for name, values in table.items()}
+                 for key, table in (("phases", self.phases), ("volumes_A3", self.volumes_A3))}
+        write_json(target / "enthalpies.json", self.__dict__ | known)
         write_csv(target / "enthalpies.csv", {"pressure_GPa": self.pressures_GPa, "reaction_eV": self.reaction_eV}
                   | {f"{name}_eV": values for name, values in self.phases.items()}
                   | {f"{name}_A3": values for name, values in self.volumes_A3.items()})
