@@ -172,3 +172,19 @@ def test_bad_input(tmp_path, monkeypatch, labelled_file, capsys, arguments, word
     error = capsys.readouterr().err
     assert re.search(word, error) and error.count("\n") == 1
     assert sorted(p.name for p in tmp_path.iterdir()) == before
+
+
+def test_weights_of_cold_hot_and_wall_frames():
+    from megabar.potential import trainer
+    from megabar.potential.dataset import LabelledFrame
+
+    atoms = Atoms("H2", [[0, 0, 0], [0, 0, 0.75]], cell=[4, 4, 4], pbc=True)
+    frames = {}
+    for kind, force in (("cold", 0.1), ("hot", 3.0), ("wall", 60.0)):
+        forces = np.array([[0.0, 0.0, -force], [0.0, 0.0, force]])
+        frames[kind] = LabelledFrame(atoms, -6.7, forces, np.zeros((3, 3)))
+    plain, cold = trainer.NEPSettings(), trainer.NEPSettings(cold_weight=4.0)
+    weights = {kind: (trainer.frame_weight(f, plain), trainer.frame_weight(f, cold)) for kind, f in frames.items()}
+    assert weights["cold"] == (1.0, 4.0)
+    assert weights["hot"][0] == weights["hot"][1] == pytest.approx(1 / (1 + 0.2**2))  # (3 / 15)^2
+    assert weights["wall"][0] == weights["wall"][1] == pytest.approx(1 / (1 + 4.0**2))

@@ -41,6 +41,9 @@ class NEPSettings(Settings):
     force_scale_eV_per_A: float = Field(
         15.0, gt=0.0, description="Frames with larger forces count less: weight 1 / (1 + (F_max / scale)^2)."
     )
+    cold_force_eV_per_A: float = Field(0.6, gt=0.0, description="Frames whose largest force is below are near "
+                                                                "equilibrium: crystals, and enthalpies stand on them.")
+    cold_weight: float = Field(1.0, gt=0.0, description="Weight of those; above 1 where hot frames outnumber them.")
 
 
 def available() -> str | None:
@@ -51,8 +54,11 @@ def available() -> str | None:
 
 
 def frame_weight(frame: LabelledFrame, settings: NEPSettings) -> float:
-    """Weight of a frame in the fit: walls and squeezed cells must not outweigh the states that are run."""
+    """Weight of a frame in the fit: walls and squeezed cells must not outweigh the states that are run, nor hot states
+    the crystals between which enthalpies are taken."""
     largest = float(np.linalg.norm(frame.forces_eV_per_A, axis=1).max()) if len(frame.atoms) else 0.0
+    if largest < settings.cold_force_eV_per_A:
+        return settings.cold_weight
     return max(1e-3, 1.0 / (1.0 + (largest / settings.force_scale_eV_per_A) ** 2))
 
 
