@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -117,6 +118,11 @@ def test_reaction_of_constructed_phases() -> None:
     assert error == pytest.approx(result.error_eV * 10 / abs(expected[k] - expected[k - 1]))
     doubled = reaction_enthalpy(parse_reaction("2 CaH2 + 2 H2 -> 2 CaH4"), curves, source)  # type: ignore[arg-type]
     assert doubled.static_eV == pytest.approx(2 * result.static_eV)
+    # A zero that lies on a point of the grid is one crossing, either way; a touch at an end is none.
+    for sign in (1.0, -1.0):
+        on_point = dataclasses.replace(result, static_eV=sign * 0.01 * (40.0 - P))
+        assert [p for p, _ in on_point.crossings_GPa()] == [40.0]
+    assert dataclasses.replace(result, static_eV=0.01 * P).crossings_GPa() == []
 
 
 def test_lowest_with_vibrations_and_holes() -> None:

@@ -228,8 +228,8 @@ def _random(block: RandomBlock, metal: str, index: int, pressure: float, rng: np
     share = float(rng.uniform(*block.h2_share))
     atoms = packing.random_hydride(metal, n_metal, n_hydrogen, pressure, rng, block.min_distance_A,
                                    float(rng.uniform(*block.volume_scale)), block.cubic, share)
-    metallic = n_metal > 0 and n_hydrogen < (volumes.valence(metal) - 0.1) * n_metal
-    atoms.info = {"made": atoms.get_chemical_formula(), "metallic": metallic}
+    atoms.info = {"made": atoms.get_chemical_formula(),
+                  "metallic": volumes.short_of_hydrogen(metal, n_metal, n_hydrogen)}
     return atoms
 
 

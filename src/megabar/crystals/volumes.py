@@ -59,6 +59,11 @@ def valence(metal: str) -> int:
     return _VALENCE[_known(metal)]
 
 
+def short_of_hydrogen(metal: str, n_metal: int, n_hydrogen: int) -> bool:
+    """Whether electrons of `n_metal` atoms are left that `n_hydrogen` hydrides do not take: such a cell is metallic."""
+    return n_metal > 0 and n_hydrogen < (valence(metal) - 0.1) * n_metal
+
+
 def _known(metal: str) -> str:
     if metal not in _METAL:
         raise InputError(f"metal {metal!r}: no starting volumes known; known metals: {', '.join(metals())}")

@@ -18,7 +18,7 @@ BAROSTAT_PS = 1.0
 STARTUP_BAROSTAT_PS = 0.3
 
 
-_FIXED_POINT = " fixedpoint 0 0 0"
+FIXED_POINT = " fixedpoint 0 0 0"
 """LAMMPS dilates about the centre of the cell otherwise, which it computes anew, with other rounding, after a restart:
 with a fixed point a run that was killed and went on is the uninterrupted one to the last bit."""
 _NO_DRIFT = "fix drift all momentum 200 linear 1 1 1 rescale"
@@ -49,7 +49,7 @@ def velocities(temperature_K: float, seed: int) -> list[str]:
 def _pressure(pressure_GPa: float, period_ps: float, in_plane: InPlane) -> str:
     p = bars(pressure_GPa)
     words = " ".join(f"{axis} {p} {p} {period_ps:.6g}" for axis in ("z" if in_plane == "fixed" else "xyz"))
-    return words + (" couple xy" if in_plane == "coupled" else "") + _FIXED_POINT
+    return words + (" couple xy" if in_plane == "coupled" else "") + FIXED_POINT
 
 
 def startup(temperature_K: float, pressure_GPa: float, seed: int, in_plane: InPlane) -> list[str]:
@@ -66,7 +66,7 @@ def compress(temperature_K: float, pressures_GPa: tuple[float, float], seed: int
     first, last = (bars(p) for p in pressures_GPa)
     axes = " ".join(f"{axis} {first} {last} {STARTUP_BAROSTAT_PS:.6g}" for axis in "xyz")
     t = f"{temperature_K:.10g}"
-    return [f"fix move all nph {axes} drag 1.0{_FIXED_POINT}",
+    return [f"fix move all nph {axes} drag 1.0{FIXED_POINT}",
             f"fix friction all langevin {t} {t} {THERMOSTAT_PS} {_seed(seed, 2)}", _NO_DRIFT]
 
 

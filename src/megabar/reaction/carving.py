@@ -17,11 +17,13 @@ import numpy as np
 from ase import Atoms
 
 from megabar.campaign.files import read_yaml
+from megabar.crystals import volumes
 from megabar.dynamics.exploration import labellable
 from megabar.errors import InputError
 from megabar.potential.calculator import NEP
 from megabar.potential.library import load
 from megabar.reaction.analysis import analyse
+from megabar.reaction.build import hydride
 from megabar.reaction.geometry import heights_A
 from megabar.reaction.layers import Layers, assign
 from megabar.reaction.neighbours import close_pairs
@@ -96,13 +98,13 @@ def carve_run(run: str | Path, count: int, seed: int = 0) -> Carving:
     pressure = parse_pressure_GPa(settings["pressure"])
     carver = _Carver(calculator, shortest_A(shots), pressure, parse_temperature_K(settings["temperature"]))
     cells, failed = _choose(frames, carver, count, np.random.default_rng(seed))
-    name = folder.resolve().name
+    name, metal = folder.resolve().name, hydride(settings["formula"])[0]
     for atoms in cells:
         where = atoms.info
         hydrogens, metals = int(np.sum(atoms.numbers == 1)), int(np.sum(atoms.numbers != 1))
         atoms.info = {
             "kind": where["region"], "parent": f"{name}-{where['time_ps']:.3f}ps",
-            "metallic": metals > 0 and hydrogens < 1.9 * metals, "target_pressure_GPa": round(pressure, 3),
+            "metallic": volumes.short_of_hydrogen(metal, metals, hydrogens), "target_pressure_GPa": round(pressure, 3),
             "origin": f"react {name} {where['time_ps']:.3f} ps {where['region']} atom {where['centre'] + 1} grade "
                       f"{where['grade']:.2f} ({where['choice']}) seed={seed}"}
     if not cells:

@@ -85,7 +85,8 @@ def moves(start_K: float, end_K: float, pressure_GPa: float, seed: int, timestep
     p, t = bars(pressure_GPa), BAROSTAT_STEPS * timestep_fs * 1e-3
     words = {"each": f"x {p} {p} {t:.6g} y {p} {p} {t:.6g} z {p} {p} {t:.6g}", "all": f"iso {p} {p} {t:.6g}",
              "normal": f"z {p} {p} {t:.6g}"}
-    mover = "fix move all nve" if axes == "none" else f"fix move all nph {words[axes]}{' drag 1.0' if drag else ''}"
+    damped = " drag 1.0" if drag else ""
+    mover = "fix move all nve" if axes == "none" else f"fix move all nph {words[axes]}{damped}{protocols.FIXED_POINT}"
     return [f"variable target equal {start_K:.10g}+({end_K - start_K:.10g})*step/{max(steps, 1)}", mover,
             f"fix friction all langevin v_target {end_K:.10g} {FRICTION_STEPS * timestep_fs * 1e-3:.6g} "
             f"{1 + (seed * 7919 + 101) % LARGEST_SEED}", NO_DRIFT]

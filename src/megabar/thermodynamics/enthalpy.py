@@ -59,7 +59,8 @@ class ReactionEnthalpy:
         if y is None:
             return []
         for k in range(len(p) - 1):
-            if np.isfinite(y[k:k + 2]).all() and y[k] * y[k + 1] < 0:
+            # A zero on a point counts as positive, so that it is met in one of the two intervals and not in both.
+            if np.isfinite(y[k:k + 2]).all() and (y[k] < 0) != (y[k + 1] < 0):
                 slope = (y[k + 1] - y[k]) / (p[k + 1] - p[k])
                 found.append((float(p[k] - y[k] / slope),
                               None if self.error_eV is None else float(self.error_eV / abs(slope))))
