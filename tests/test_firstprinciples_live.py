@@ -65,6 +65,20 @@ def test_hydrogen_molecule_bond(tmp_path):
 
 
 @pytest.mark.gpaw
+def test_draft_level_has_the_shape_of_the_reference(tmp_path):
+    """CaH2 near 50 GPa, displaced by 0.1 A: the draft level is for a first fit, so what it must have right well below
+    the error of such a fit (0.4 eV/A, 4 GPa) are forces (0.12 eV/A: the worst of ten hot cells it was chosen on) and
+    the pressure with its own Pulay term (1 GPa; without the term 26.8 + 2 x 12.3 GPa A^3 over 21 A^3 are missing)."""
+    atoms = prototypes.build("MH2-P6_3/mmc", "Ca", 50.0)
+    atoms.positions += np.random.default_rng(4).normal(scale=0.1, size=(6, 3))
+    draft, reference = (gpaw.compute(atoms, level(name), tmp_path) for name in ("pbe-gpaw-draft-1", "pbe-gpaw-1"))
+    difference = draft.forces_eV_per_A - reference.forces_eV_per_A
+    assert np.sqrt((reference.forces_eV_per_A**2).mean()) > 0.5
+    assert np.sqrt((difference**2).mean()) < 0.12
+    assert pressure_GPa(draft.stress_eV_per_A3) == pytest.approx(pressure_GPa(reference.stress_eV_per_A3), abs=1.0)
+
+
+@pytest.mark.gpaw
 @pytest.mark.qe
 def test_two_engines_agree_on_pressure_and_forces(tmp_path):
     """Solid H2 at 43 GPa: different potentials and codes, one functional and k-mesh: 1.2 GPa and 0.1 eV/A.

@@ -136,16 +136,57 @@ def test_train_then_evaluate(tmp_path, labelled_file, capsys):
     check_backend(load(out).calculator(), [atoms], tolerance_GPa=0.01)
 
 
+def test_a_second_fit_begins_where_the_first_ended(tmp_path, labelled_file, capsys):
+    """Two levels of theory: the second's energies lie 3 eV per Ca higher, and it has few labels. A fit that begins from
+    one to the first level must know the forces of cells that have no label of the second, better than a fresh one."""
+    from megabar.potential.library import load
+
+    first = read_dataset([labelled_file])
+    frames = []
+    for f in first[:8]:
+        atoms = f.atoms.copy()
+        atoms.info |= {"REF_energy": f.energy_eV + 3.0 * float((atoms.numbers == 20).sum()),
+                       "REF_stress": f.stress_eV_per_A3.ravel(), "level": "second"}
+        atoms.arrays["REF_forces"] = f.forces_eV_per_A
+        frames.append(atoms)
+    few = tmp_path / "few.extxyz"
+    write_frames(few, frames)
+    settings = tmp_path / "settings.yaml"
+    form = "neurons: 10\nn_max: [4, 3]\nbasis_size: [5, 5]\ncutoff_radial_A: 5.0\nbatch: 4\nrefine_iterations: 3\n"
+    settings.write_text("epochs: 40\nvalidation_share: 0.2\n" + form)
+    few_settings = tmp_path / "few.yaml"
+    few_settings.write_text("epochs: 8\nlearning_rate: 0.001\nvalidation_share: 0\n" + form)
+    pre = tmp_path / "first"
+    assert main(["train", str(labelled_file), "--out", str(pre), "--config", str(settings), "--json"]) == 0
+    errors = {}
+    for name, more in (("fresh", []), ("second", ["--start", str(pre)])):
+        out = tmp_path / name
+        assert main(["train", str(few), "--out", str(out), "--config", str(few_settings), "--json", *more]) == 0
+        capsys.readouterr()
+        errors[name] = evaluate(load(out).calculator(), first[8:]).overall["force_rmse_eV_per_A"]
+        # Absolute energies are those of the second level.
+        atoms = frames[0]
+        atoms.calc = load(out).calculator()
+        assert abs(atoms.get_potential_energy() - atoms.info["REF_energy"]) < 0.3 * len(atoms) or name == "fresh"
+    assert errors["second"] < 0.5 * errors["fresh"]
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(few_settings.read_text().replace("neurons: 10", "neurons: 12"))
+    assert main(["train", str(few), "--out", str(tmp_path / "w"), "--config", str(wrong), "--start", str(pre)]) == 2
+    assert "neurons 10 for 12" in capsys.readouterr().err
+
+
 def test_energy_shifts_live_in_the_file():
     """The saturated neuron adds exactly the shift and leaves forces alone."""
     from megabar.potential.calculator import NEP
-    from megabar.potential.trainer import with_energy_shifts
+    from megabar.potential.trainer import with_energy_shifts, without_energy_shifts
     from random_nep import random_model  # the kernel tests' generator
 
     model = random_model(0)
     shifts = np.arange(1.0, len(model.elements) + 1.0)
     atoms = random_hydride("Ca", 2, 5, 30.0, np.random.default_rng(2))
     results = []
+    again = without_energy_shifts(with_energy_shifts(model, shifts))
+    assert np.array_equal(again.w0, model.w0) and np.array_equal(again.w1, model.w1)
     for m in (model, with_energy_shifts(model, shifts)):
         atoms.calc = NEP(m)
         results.append((atoms.get_potential_energy(), atoms.get_forces()))

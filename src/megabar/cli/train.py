@@ -19,7 +19,7 @@ def train(
     config: Config = None,
     seed: Seed = None,
     epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Passes over the frames.")] = None,
-    start: Annotated[Path | None, typer.Option("--start", help="nep.txt or checkpoint to start from.")] = None,
+    start: Annotated[Path | None, typer.Option("--start", help="Potential to start from, folder or nep.txt.")] = None,
     json: Json = False,
     dry_run: DryRun = False,
 ) -> None:

@@ -82,7 +82,8 @@ def estimated_cpu_s(atoms: Atoms, chosen: Level) -> float:
     found = spglib.get_ir_reciprocal_mesh(mesh, cell, is_shift=[0, 0, 0], symprec=1e-5)
     k_points = len(np.unique(found[0])) if found is not None else int(np.prod(mesh)) / 2
     bands = float(np.sum(np.where(atoms.numbers == 1, 0.5, 5.0))) + 4.0
-    return 2.0 + 0.019 * bands**0.37 * atoms.get_volume() ** 0.68 * k_points**0.85
+    waves = atoms.get_volume() * (chosen.cutoff(atoms) / 700.0) ** 1.5
+    return 2.0 + 0.019 * bands**0.37 * waves**0.68 * k_points**0.85
 
 
 def check_cells(cells: Sequence[Atoms], chosen: Level) -> None:

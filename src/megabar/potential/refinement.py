@@ -285,16 +285,19 @@ class _Problem:
 
 def refine(model: NEPModel, train: Sequence[LabelledFrame], validation: Sequence[LabelledFrame], targets: Targets,
            weight: Callable[[LabelledFrame], float], iterations: int, ridge: float,
-           progress: Callable[[int, str], None] | None = None) -> NEPModel:
+           progress: Callable[[int, str], None] | None = None, anchored: bool = False) -> NEPModel:
     """Refined `model`: the iterate that describes `validation` best, or the last one when there is no validation.
 
     Energies in `model` are absolute. Neurons that are saturated (the energy shift is one) have no slope and stay as
-    they are. `progress` gets the iteration and a line about it.
+    they are. `progress` gets the iteration and a line about it. `anchored`: the ridge pulls networks to where they
+    began, not to zero: what they know from elsewhere is kept where these frames say nothing.
     """
     training = _Problem(model, train, [weight(frame) for frame in train], targets)
     held = _Problem(model, validation, [weight(frame) for frame in validation], targets) if validation else None
     p = _pack(model)
     centre, strength = _prior(model, ridge)
+    if anchored:
+        centre = p.copy()
 
     def total(q: np.ndarray) -> float:
         return training.misfit(q) + float((strength * (q - centre) ** 2).sum())

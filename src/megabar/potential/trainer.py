@@ -14,7 +14,7 @@ from ase import Atoms
 from pydantic import Field
 
 from megabar.campaign.settings import Settings
-from megabar.errors import ExtraMissing, RunError
+from megabar.errors import ExtraMissing, InputError, RunError
 from megabar.potential.dataset import LabelledFrame
 from megabar.potential.nep import NEPModel
 
@@ -101,7 +101,8 @@ def fit(train: Sequence[LabelledFrame], validation: Sequence[LabelledFrame], ele
         progress: Callable[[int, str], None] | None = None) -> Path:
     """Fit in `folder` (resumes there) and return the path of a nep.txt that gives absolute energies.
 
-    `start` continues from another nep.txt or checkpoint's weights. Raises ExtraMissing and RunError.
+    `start` is another potential to begin from (its folder or nep.txt); its energies may have other shifts. Raises
+    ExtraMissing, InputError for a `start` of another form, and RunError.
     """
     reason = available()
     if reason is not None:
@@ -110,6 +111,13 @@ def fit(train: Sequence[LabelledFrame], validation: Sequence[LabelledFrame], ele
     _write_frames(folder / "train.xyz", train, elements, shifts_eV, settings)
     _write_frames(folder / "validation.xyz", validation, elements, shifts_eV, settings)
     (folder / "nep.in").write_text(_input_file(elements, settings), encoding="utf-8")
+    if (folder / "checkpoint.pt").is_file():
+        start = None  # it began already, and resumes from there
+    if start is not None:
+        begin = without_energy_shifts(NEPModel.read(start / "nep.txt" if start.is_dir() else start))
+        _check_form(begin, elements, settings, start)
+        start = folder / "start.txt"
+        begin.write(start)
     from torchnep import train_nep
 
     with contextlib.redirect_stdout(_EpochWatcher(folder / "trainer.log", progress)):  # type: ignore[type-var]
@@ -138,6 +146,22 @@ def with_energy_shifts(model: NEPModel, shifts_eV: np.ndarray) -> NEPModel:
         b0=np.concatenate([model.b0, np.full((types, 1), -25.0)], axis=1),
         w1=np.concatenate([model.w1, np.asarray(shifts_eV, dtype=float)[:, None]], axis=1),
     )
+
+
+def without_energy_shifts(model: NEPModel) -> NEPModel:
+    """The inverse of `with_energy_shifts`: `model` without its saturated neurons, energies relative again."""
+    live = ~((model.w0 == 0.0).all(axis=2) & (model.b0 == -25.0)).all(axis=0)
+    return dataclasses.replace(model, w0=model.w0[:, live], b0=model.b0[:, live], w1=model.w1[:, live])
+
+
+def _check_form(model: NEPModel, elements: Sequence[str], settings: NEPSettings, path: Path) -> None:
+    wanted = {"elements": tuple(elements), "neurons": settings.neurons, "n_max": tuple(settings.n_max),
+              "basis_size": tuple(settings.basis_size)}
+    found = {"elements": tuple(model.elements), "neurons": model.neurons + 1, "n_max": tuple(model.n_max),
+             "basis_size": tuple(model.basis_size)}
+    if other := [f"{key} {found[key]} for {wanted[key]}" for key in wanted if found[key] != wanted[key]]:
+        raise InputError(f"{path}: has {', '.join(other)}; start from a potential of the form that is trained, or give "
+                         "its settings with --config")
 
 
 class _EpochWatcher:

@@ -74,7 +74,8 @@ def train(paths: Sequence[str | Path], out: Path, settings: TrainSettings, name:
         with (out / "refinement.log").open("w", encoding="utf-8") as log:
             model = refine(model, kept, held, targets, lambda frame: trainer.frame_weight(frame, settings),
                            settings.refine_iterations, settings.refine_ridge,
-                           lambda iteration, line: print(iteration, line, file=log, flush=True))
+                           lambda iteration, line: print(iteration, line, file=log, flush=True),
+                           anchored=start is not None)
     model.write(out / "nep.txt")
     ActiveSet.build(NEPModel.read(out / "nep.txt"), [f.atoms for f in kept]).save(out)
 
