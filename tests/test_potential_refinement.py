@@ -7,7 +7,17 @@ import pytest
 
 from megabar.potential.dataset import LabelledFrame
 from megabar.potential.nep import NEPModel
-from megabar.potential.refinement import _VOIGT, FrameBasis, Targets, _pack, _unpack, predict, refine
+from megabar.potential.refinement import (
+    _VOIGT,
+    FrameBasis,
+    Prior,
+    Targets,
+    _pack,
+    _Problem,
+    _unpack,
+    predict,
+    refine,
+)
 from random_nep import random_cell, random_model
 
 TARGETS = Targets(0.01, 0.1, 1.0)
@@ -115,3 +125,37 @@ def test_frames_without_weight_do_not_pull():
     ids = {id(frame) for frame in wrong}
     found = refine(truth, good + wrong, [], TARGETS, lambda frame: 1e-12 if id(frame) in ids else 1.0, 3, 1e-9)
     assert rms_force(found, good) < 1e-3
+
+
+def test_a_prior_is_the_misfit_of_its_frames_to_second_order():
+    """Labels of the model itself: residuals vanish, so Gauss-Newton's curvature is exact and the prior must follow the
+    misfit of a small move. Labels of another model: its slope must be the derivative of the misfit."""
+    model, other = random_model(0, **SMALL), random_model(7, **SMALL)
+    own, foreign = ([label(m, atoms) for atoms in cells(3, 1)] for m in (model, other))
+    p = _pack(model)
+    step = 1e-3 * p * np.random.default_rng(2).standard_normal(p.size)
+    weights = [0.5, 2.0, 1.0]
+    by_id = {id(f): w for frames in (own, foreign) for f, w in zip(frames, weights, strict=True)}
+    told = Prior.of(model, own, TARGETS, lambda f: by_id[id(f)], share=0.25).misfit(step)
+    assert told == pytest.approx(0.25 * _Problem(model, own, weights, TARGETS).misfit(p + step), rel=0.03)
+    problem = _Problem(model, foreign, weights, TARGETS)
+    slope = (problem.misfit(p + 1e-3 * step) - problem.misfit(p - 1e-3 * step)) / 2e-3
+    prior = Prior.of(model, foreign, TARGETS, lambda f: by_id[id(f)], share=1.0)
+    assert 2.0 * float(prior.slope @ step) == pytest.approx(slope, rel=1e-2)
+
+
+def test_a_prior_keeps_what_few_labels_would_spoil():
+    """A model a little off, and four labels of the truth with noise of half their forces: alone they bend it where no
+    label is; told what forty cells have to say, it stays."""
+    truth = random_model(0, **SMALL)
+    near = moved(truth, 0.01)
+    many, clean, unseen = ([label(m, atoms) for atoms in cells(count, seed)]
+                           for m, count, seed in ((near, 40, 1), (truth, 4, 2), (truth, 6, 3)))
+    rng = np.random.default_rng(5)
+    few = [dataclasses.replace(f, forces_eV_per_A=f.forces_eV_per_A + rng.normal(0, 0.01, f.forces_eV_per_A.shape))
+           for f in clean]
+    fine = Targets(0.001, 0.01, 0.1)
+    prior = Prior.of(near, many, fine, lambda f: 1.0, share=1.0)
+    alone, led = (refine(near, few, [], fine, lambda f: 1.0, 8, 1e-6, prior=p) for p in (None, prior))
+    assert rms_force(led, unseen) < 0.5 * rms_force(alone, unseen)
+    assert rms_force(led, few) < rms_force(near, few)  # and yet the labels are heard

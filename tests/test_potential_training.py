@@ -159,7 +159,7 @@ def test_a_second_fit_begins_where_the_first_ended(tmp_path, labelled_file, caps
     pre = tmp_path / "first"
     assert main(["train", str(labelled_file), "--out", str(pre), "--config", str(settings), "--json"]) == 0
     errors = {}
-    for name, more in (("fresh", []), ("second", ["--start", str(pre)])):
+    for name, more in (("fresh", []), ("second", ["--start", str(pre)]), ("led", ["--draft", str(labelled_file)])):
         out = tmp_path / name
         assert main(["train", str(few), "--out", str(out), "--config", str(few_settings), "--json", *more]) == 0
         capsys.readouterr()
@@ -169,6 +169,10 @@ def test_a_second_fit_begins_where_the_first_ended(tmp_path, labelled_file, caps
         atoms.calc = load(out).calculator()
         assert abs(atoms.get_potential_energy() - atoms.info["REF_energy"]) < 0.3 * len(atoms) or name == "fresh"
     assert errors["second"] < 0.5 * errors["fresh"]
+    assert errors["led"] < 0.5 * errors["fresh"]
+    assert read_yaml(tmp_path / "led" / "card.yaml")["draft"]["frames"] == 40
+    assert main(["train", str(few), "--out", str(tmp_path / "w"), "--start", str(pre), "--draft", str(few)]) == 2
+    assert "leave out --start" in capsys.readouterr().err
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text(few_settings.read_text().replace("neurons: 10", "neurons: 12"))
     assert main(["train", str(few), "--out", str(tmp_path / "w"), "--config", str(wrong), "--start", str(pre)]) == 2

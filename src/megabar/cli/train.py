@@ -20,6 +20,8 @@ def train(
     seed: Seed = None,
     epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Passes over the frames.")] = None,
     start: Annotated[Path | None, typer.Option("--start", help="Potential to start from, folder or nep.txt.")] = None,
+    draft: Annotated[list[Path] | None, typer.Option(
+        "--draft", help="Labels of a cheaper level: a potential of them leads the fit.")] = None,
     json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
@@ -49,7 +51,7 @@ def train(
     ) as progress:
         record.hashes["dataset"] = dataset_hash(frames)
         bar = progress.add_task("train", total=settings.epochs)
-        result = run(data, folder, settings, start=start,
+        result = run(data, folder, settings, start=start, draft=draft or [],
                      progress=lambda epoch, _: progress.update(bar, completed=epoch))
         record.results.update(frames=result.frames, overall=(result.validation or result.train).overall)
         record.citations += ["NEP4: 10.1063/5.0106617", "torchnep: arXiv:2606.19557"]

@@ -283,30 +283,55 @@ class _Problem:
         return hessian, gradient
 
 
+@dataclass(frozen=True, eq=False)
+class Prior:
+    """What a set of frames says of changes of a model's P parameters, to second order: slope (P,), curvature (P, P).
+
+    The set itself is not needed any more, so labels of another level of theory can lead a fit without their energies
+    entering it: the Laplace approximation, as in elastic weight consolidation (10.1073/pnas.1611835114), in full.
+    """
+
+    slope: np.ndarray
+    curvature: np.ndarray
+
+    @classmethod
+    def of(cls, model: NEPModel, frames: Sequence[LabelledFrame], targets: Targets,
+           weight: Callable[[LabelledFrame], float], share: float) -> Prior:
+        """At `model`, with the misfit of `frames` counted `share` times."""
+        hessian, gradient = _Problem(model, frames, [weight(f) for f in frames], targets).normal_equations(_pack(model))
+        return cls(share * gradient, share * hessian)
+
+    def misfit(self, change: np.ndarray) -> float:
+        """Misfit of the set after `change` (P,) of the parameters, less what it was before."""
+        return float(change @ (self.curvature @ change + 2.0 * self.slope))
+
+
 def refine(model: NEPModel, train: Sequence[LabelledFrame], validation: Sequence[LabelledFrame], targets: Targets,
            weight: Callable[[LabelledFrame], float], iterations: int, ridge: float,
-           progress: Callable[[int, str], None] | None = None, anchored: bool = False) -> NEPModel:
+           progress: Callable[[int, str], None] | None = None, prior: Prior | None = None) -> NEPModel:
     """Refined `model`: the iterate that describes `validation` best, or the last one when there is no validation.
 
     Energies in `model` are absolute. Neurons that are saturated (the energy shift is one) have no slope and stay as
-    they are. `progress` gets the iteration and a line about it. `anchored`: the ridge pulls networks to where they
-    began, not to zero: what they know from elsewhere is kept where these frames say nothing.
+    they are. `progress` gets the iteration and a line about it. `prior` is what other frames have to say; it must
+    be of a model of the same form.
     """
     training = _Problem(model, train, [weight(frame) for frame in train], targets)
     held = _Problem(model, validation, [weight(frame) for frame in validation], targets) if validation else None
-    p = _pack(model)
-    centre, strength = _prior(model, ridge)
-    if anchored:
-        centre = p.copy()
+    p = origin = _pack(model)
+    centre, strength = _ridge(model, ridge)
 
     def total(q: np.ndarray) -> float:
-        return training.misfit(q) + float((strength * (q - centre) ** 2).sum())
+        told = 0.0 if prior is None else prior.misfit(q - origin)
+        return training.misfit(q) + float((strength * (q - centre) ** 2).sum()) + told
 
     loss, damping, since = total(p), 1.0, 0
     best = (held.score(p) if held else np.inf, p)
     for iteration in range(1, iterations + 1):
         hessian, gradient = training.normal_equations(p)
         gradient += strength * (p - centre)
+        if prior is not None:
+            hessian += prior.curvature
+            gradient += prior.slope + prior.curvature @ (p - origin)
         diagonal = np.diag(hessian).copy()
         for _ in range(8):
             hessian[np.diag_indices_from(hessian)] = diagonal + strength + damping * (1e-3 * diagonal + 0.1)
@@ -331,7 +356,7 @@ def refine(model: NEPModel, train: Sequence[LabelledFrame], validation: Sequence
     return _unpack(model, best[1])
 
 
-def _prior(model: NEPModel, ridge: float) -> tuple[np.ndarray, np.ndarray]:
+def _ridge(model: NEPModel, ridge: float) -> tuple[np.ndarray, np.ndarray]:
     """Centre and strength of the ridge: networks are pulled to zero; radial coefficients, whose scale the networks are
     tuned to, stay near where they are; the output bias and saturated neurons are free of it."""
     species, neurons, dim = model.w0.shape

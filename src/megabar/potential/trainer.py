@@ -154,6 +154,12 @@ def without_energy_shifts(model: NEPModel) -> NEPModel:
     return dataclasses.replace(model, w0=model.w0[:, live], b0=model.b0[:, live], w1=model.w1[:, live])
 
 
+def moved(model: NEPModel, shifts_eV: np.ndarray) -> NEPModel:
+    """`model` of `with_energy_shifts` with `shifts_eV` (T,) more for every atom of each element."""
+    bare = without_energy_shifts(model)
+    return with_energy_shifts(bare, model.w1.sum(axis=1) - bare.w1.sum(axis=1) + shifts_eV)
+
+
 def _check_form(model: NEPModel, elements: Sequence[str], settings: NEPSettings, path: Path) -> None:
     wanted = {"elements": tuple(elements), "neurons": settings.neurons, "n_max": tuple(settings.n_max),
               "basis_size": tuple(settings.basis_size)}
