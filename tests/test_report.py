@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -242,6 +243,18 @@ def test_report_verb_writes_where_it_is_told(folder, tmp_path, capsys):
     said = json.loads(capsys.readouterr().out)
     assert Path(said["report"]).stat().st_size == said["bytes"] and (tmp_path / "o" / "references.bib").is_file()
     assert '"frames":4,' in Path(said["report"]).read_text()
+
+
+def test_a_stopped_run_has_its_report_and_says_so(folder, tmp_path, capsys):
+    run = tmp_path / "stopped"
+    shutil.copytree(folder, run)
+    result = json.loads((run / "result.json").read_text())
+    (run / "result.json").unlink()
+    reason = "distance guard: atoms 3 (Ca) and 9 (Ca) came to 2.06 A"
+    write_json(run / "stopped.json", {**result, "stopped_by": reason, "stopped_ps": 1.25})
+    assert main(["report", str(run), "--json"]) == 0
+    text = Path(json.loads(capsys.readouterr().out)["report"]).read_text()
+    assert f"Stopped after 1.25 of {result['time_ps']:g} ps by the {reason}" in text and "at the end of 1.25 ps" in text
 
 
 # Movie ---------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -44,9 +45,9 @@ def react(
     """React a hydride slab with fluid H2, or run its controls. Kill it, type it again, and it goes on; a finished run
     answers at once. With --series many runs are pooled."""
     from megabar.campaign.settings import load_settings
-    from megabar.cli.output import emit, table
-    from megabar.errors import InputError
-    from megabar.reaction.run import ReactionPlan, run_reaction
+    from megabar.cli.output import emit, stderr, table
+    from megabar.errors import GuardFired, InputError
+    from megabar.reaction.run import ReactionPlan, run_reaction, stopped_result
 
     values = {"formula": formula, "reactant": with_, "pressure": pressure, "temperature": temperature, "time": time,
               "potential": potential, "phase": phase, "face": face, "atoms": atoms, "timestep_fs": timestep_fs,
@@ -66,8 +67,14 @@ def react(
         emit(summary, json, text)
         return
     folder = out or Path(default_folder(settings))
-    with LiveLine() as line:
-        result = run_reaction(settings, folder, line.show)
+    try:
+        with LiveLine() as line:
+            result = run_reaction(settings, folder, line.show)
+    except GuardFired:
+        with contextlib.suppress(InputError):  # it was stopped before its first frame
+            if stopped_result(ReactionPlan.make(settings), folder) is not None and report:
+                stderr.print(f"report of what was reached: {_report(folder)}", markup=False, soft_wrap=True)
+        raise
     written = _report(folder) if report else None
     summary = {**result.summary(), "out": str(folder), "report": None if written is None else str(written)}
     text = (f"{beside(result.formula, result.reactant)}: {result.atoms} atoms, {result.time_ps:g} ps at "
@@ -81,7 +88,7 @@ def react(
 
 
 def _report(folder: Path) -> Path | None:
-    """report.html of a finished run, unless it is there; a report that fails does not spoil the run it is about."""
+    """report.html of a run, unless it is there; a report that fails does not spoil the run it is about."""
     from megabar.cli.output import stderr
     from megabar.report.page import REPORT, write_report
 
@@ -121,7 +128,7 @@ def _run_series(path: Path, values: dict[str, Any], out: Path | None, jobs: int,
         how = {"stopped": f"stopped at {run.lived_ps:.3f} ps ({run.reason})", "failed": f"failed ({run.reason})"}.get(
             run.status, f"{outcome.status} ({outcome.wall_time_s:.0f} s)")
         stderr.print(f"{count}/{plan['runs']} {run.label}, seed {run.seed}: {how}", markup=False, soft_wrap=True)
-        if report and run.status == "done":
+        if report and run.status in ("done", "stopped"):
             _report(run.folder)
 
     pooled = run_series(series, folder, jobs, retry_failed, ended)

@@ -112,10 +112,14 @@ def cell(value: Any) -> str:
 def _summary(run: RunFolder) -> str:
     result, analysis = run.result, run.result["analysis"]
     product, uptake = analysis.get("product") or {}, analysis.get("uptake") or {}
-    sentences = []
+    sentences, lived_ps = [], result["time_ps"]
+    if result.get("stopped_by"):
+        lived_ps = result["stopped_ps"]
+        sentences.append(f"Stopped after {lived_ps:.3g} of {result['time_ps']:g} ps by the {result['stopped_by']}. "
+                         "What follows is of what was reached.")
     if uptake and run.reactant == "H2":
         sentences.append(f"H per metal in the hydride: {uptake['first_H_per_metal']:.2f} at the start, "
-                         f"{uptake['last_H_per_metal']:.2f} at the end of {result['time_ps']:g} ps.")
+                         f"{uptake['last_H_per_metal']:.2f} at the end of {lived_ps:.3g} ps.")
     if product:
         sentences.append(f"Phase at the end: {product['phase']} ({product['reason']}).")
     layers = analysis.get("layers") or {}

@@ -1,4 +1,4 @@
-"""The folder of a finished reaction run, and the frames of its trajectory with every atom classified."""
+"""The folder of a reaction run, finished or stopped by a guard, and its frames with every atom classified."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from megabar.campaign.files import read_csv, read_yaml
 from megabar.errors import InputError
 from megabar.reaction.analysis import analyse
 from megabar.reaction.results import Snapshot
+from megabar.reaction.run import RESULT, STOPPED
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A finished run: `result` is its result.json, `record` its run.yaml."""
+    """A run: `result` is its result.json, or its stopped.json if a guard ended it; `record` its run.yaml."""
 
     path: Path
     result: Mapping[str, Any]
@@ -30,16 +31,17 @@ class RunFolder:
         folder = Path(path)
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder; give the --out of a 'megabar react' that has ended")
-        if not (folder / "result.json").is_file():
+        name = next((name for name in (RESULT, STOPPED) if (folder / name).is_file()), None)
+        if name is None:
             hint = ("the run there has not ended; type its command again"
                     if (folder / "settings.yaml").is_file() else "it holds no run; give the --out of 'megabar react'")
             raise InputError(f"{folder}: no result.json: {hint}")
         try:
-            result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+            result = json.loads((folder / name).read_text(encoding="utf-8"))
             record = read_yaml(folder / "run.yaml") if (folder / "run.yaml").is_file() else {}
             result["trajectory"], result["analysis"], result["overview"], result["figures"]
         except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{folder}: result.json is damaged or of another verb ({error}); run 'megabar react' "
+            raise InputError(f"{folder}: {name} is damaged or of another verb ({error}); run 'megabar react' "
                              "again in a new folder") from None
         return cls(folder, result, record if isinstance(record, dict) else {})
 
