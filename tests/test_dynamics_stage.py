@@ -225,7 +225,7 @@ def test_neighbourhood_of_a_cell_thinner_than_the_cube():
 def test_shortest_distances_follow_elements():
     guards = Guards(1.0)
     assert guards.limit_A("H", "H") == 0.45
-    assert 1.0 < guards.limit_A("H", "Ca") == guards.limit_A("Ca", "H") < 1.5 < guards.limit_A("Ca", "Ca") < 2.7
+    assert 1.0 < guards.limit_A("H", "Ca") == guards.limit_A("Ca", "H") < 1.5 < guards.limit_A("Ca", "Ca") < 2.0
 
 
 def test_trajectory_of_nothing(tmp_path):

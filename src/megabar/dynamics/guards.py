@@ -23,8 +23,11 @@ does not, hydrogen that fuses in a hole of the potential does."""
 LABELLED_HH_A = 0.5
 """Below this H-H distance PAW spheres overlap and a label would be wrong: such cells are not handed to the labeller."""
 SHORTEST_RADII_SHARE = 0.6
-"""Other pairs: this share of the sum of covalent radii (Cordero et al. 2008, 10.1039/b801115j). Ca-H 1.24 A, Ca-Ca
-2.1 A, against 1.9 and 2.7 A in CaH6 at 200 GPa."""
+"""Hydrogen and metal: this share of the sum of covalent radii (Cordero et al. 2008, 10.1039/b801115j). Ca-H 1.24 A,
+against 1.9 A in CaH6 at 200 GPa."""
+SHORTEST_METAL_SHARE = 0.5
+"""Metal and metal, Ca-Ca 1.76 A. Under pressure metals come close: neighbours in simple cubic Ca are 2.32 A apart at
+128 GPa (PBE), and labelled melts above 60 GPa have pairs at 2.00 to 2.10 A with forces of 2 to 8 eV/A."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,8 @@ class Guards:
             return self.shortest_A[pair]
         if pair == ("H", "H"):
             return SHORTEST_HH_A
-        radii = Atoms([a, b]).numbers
-        return SHORTEST_RADII_SHARE * float(covalent_radii[radii].sum())
+        share = SHORTEST_RADII_SHARE if "H" in pair else SHORTEST_METAL_SHARE
+        return share * float(covalent_radii[Atoms([a, b]).numbers].sum())
 
     def lines(self, elements: Sequence[str], volume_A3: float) -> list[str]:
         """LAMMPS lines that stop the run softly, so that the last state is still written; need a group per element."""
