@@ -223,13 +223,14 @@ def test_weights_of_cold_hot_and_wall_frames():
     from megabar.potential import trainer
     from megabar.potential.dataset import LabelledFrame
 
-    atoms = Atoms("H2", [[0, 0, 0], [0, 0, 0.75]], cell=[4, 4, 4], pbc=True)
-    frames = {}
+    atoms = Atoms("H2", [[0, 0, 0], [0, 0, 0.75]], cell=[3, 3, 3], pbc=True)
+    box = Atoms("H2", [[0, 0, 0], [0, 0, 2.5]], cell=[8, 8, 8], pbc=True)  # stretched: no force, but far from a crystal
+    frames = {"box": LabelledFrame(box, -4.0, np.zeros((2, 3)), np.zeros((3, 3)))}
     for kind, force in (("cold", 0.1), ("hot", 3.0), ("wall", 60.0)):
         forces = np.array([[0.0, 0.0, -force], [0.0, 0.0, force]])
         frames[kind] = LabelledFrame(atoms, -6.7, forces, np.zeros((3, 3)))
-    plain, cold = trainer.NEPSettings(), trainer.NEPSettings(cold_weight=4.0)
+    plain, cold = trainer.NEPSettings(), trainer.NEPSettings(cold_weight=4.0, isolated_weight=0.05)
     weights = {kind: (trainer.frame_weight(f, plain), trainer.frame_weight(f, cold)) for kind, f in frames.items()}
-    assert weights["cold"] == (1.0, 4.0)
+    assert weights["cold"] == (1.0, 4.0) and weights["box"] == (1.0, 0.05)
     assert weights["hot"][0] == weights["hot"][1] == pytest.approx(1 / (1 + 0.2**2))  # (3 / 15)^2
     assert weights["wall"][0] == weights["wall"][1] == pytest.approx(1 / (1 + 4.0**2))

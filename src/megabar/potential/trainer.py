@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
+from ase.neighborlist import neighbor_list
 from pydantic import Field
 
 from megabar.campaign.settings import Settings
@@ -44,6 +45,13 @@ class NEPSettings(Settings):
     cold_force_eV_per_A: float = Field(0.6, gt=0.0, description="Frames whose largest force is below are near "
                                                                 "equilibrium: crystals, and enthalpies stand on them.")
     cold_weight: float = Field(1.0, gt=0.0, description="Weight of those; above 1 where hot frames outnumber them.")
+    isolated_weight: float = Field(1.0, gt=0.0, description="Weight of molecules alone in a box, such as dimers: they "
+                                                            "keep walls and bonds sane, at errors of eV.")
+
+
+_CONDENSED_A = 4.5
+"""Within this an atom of a crystal or fluid has three neighbours and more, up to the lowest densities in use; one of a
+molecule in a box does not."""
 
 
 def available() -> str | None:
@@ -54,12 +62,13 @@ def available() -> str | None:
 
 
 def frame_weight(frame: LabelledFrame, settings: NEPSettings) -> float:
-    """Weight of a frame in the fit: walls and squeezed cells must not outweigh the states that are run, nor hot states
-    the crystals between which enthalpies are taken."""
+    """Weight of a frame in the fit: walls, squeezed cells and dimers must not outweigh the states that are run, nor hot
+    states the crystals between which enthalpies are taken."""
     largest = float(np.linalg.norm(frame.forces_eV_per_A, axis=1).max()) if len(frame.atoms) else 0.0
-    if largest < settings.cold_force_eV_per_A:
-        return settings.cold_weight
-    return max(1e-3, 1.0 / (1.0 + (largest / settings.force_scale_eV_per_A) ** 2))
+    wall = max(1e-3, 1.0 / (1.0 + (largest / settings.force_scale_eV_per_A) ** 2))
+    if len(neighbor_list("i", frame.atoms, _CONDENSED_A)) < 3 * len(frame.atoms):
+        return settings.isolated_weight * wall
+    return settings.cold_weight if largest < settings.cold_force_eV_per_A else wall
 
 
 def _write_frames(path: Path, frames: Sequence[LabelledFrame], elements: Sequence[str], shifts: np.ndarray,
