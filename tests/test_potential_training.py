@@ -140,6 +140,7 @@ def test_a_second_fit_begins_where_the_first_ended(tmp_path, labelled_file, caps
     """Two levels of theory: the second's energies lie 3 eV per Ca higher, and it has few labels. A fit that begins from
     one to the first level must know the forces of cells that have no label of the second, better than a fresh one."""
     from megabar.potential.library import load
+    from megabar.potential.trainer import energy_shifts_eV
 
     first = read_dataset([labelled_file])
     frames = []
@@ -170,7 +171,10 @@ def test_a_second_fit_begins_where_the_first_ended(tmp_path, labelled_file, caps
         assert abs(atoms.get_potential_energy() - atoms.info["REF_energy"]) < 0.3 * len(atoms) or name == "fresh"
     assert errors["second"] < 0.5 * errors["fresh"]
     assert errors["led"] < 0.5 * errors["fresh"]
-    assert read_yaml(tmp_path / "led" / "card.yaml")["draft"]["frames"] == 40
+    card = read_yaml(tmp_path / "led" / "card.yaml")
+    assert card["draft"]["frames"] == 40
+    in_file = energy_shifts_eV(load(tmp_path / "led").model)  # not those that its own frames alone would ask for
+    assert list(card["energy_shift_in_file_eV"].values()) == pytest.approx(in_file.tolist(), abs=1e-5)
     assert main(["train", str(few), "--out", str(tmp_path / "w"), "--start", str(pre), "--draft", str(few)]) == 2
     assert "leave out --start" in capsys.readouterr().err
     wrong = tmp_path / "wrong.yaml"
@@ -182,7 +186,7 @@ def test_a_second_fit_begins_where_the_first_ended(tmp_path, labelled_file, caps
 def test_energy_shifts_live_in_the_file():
     """The saturated neuron adds exactly the shift and leaves forces alone."""
     from megabar.potential.calculator import NEP
-    from megabar.potential.trainer import with_energy_shifts, without_energy_shifts
+    from megabar.potential.trainer import energy_shifts_eV, with_energy_shifts, without_energy_shifts
     from random_nep import random_model  # the kernel tests' generator
 
     model = random_model(0)
@@ -191,6 +195,7 @@ def test_energy_shifts_live_in_the_file():
     results = []
     again = without_energy_shifts(with_energy_shifts(model, shifts))
     assert np.array_equal(again.w0, model.w0) and np.array_equal(again.w1, model.w1)
+    assert energy_shifts_eV(with_energy_shifts(model, shifts)) == pytest.approx(shifts, abs=1e-9)
     for m in (model, with_energy_shifts(model, shifts)):
         atoms.calc = NEP(m)
         results.append((atoms.get_potential_energy(), atoms.get_forces()))

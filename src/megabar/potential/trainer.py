@@ -163,10 +163,14 @@ def without_energy_shifts(model: NEPModel) -> NEPModel:
     return dataclasses.replace(model, w0=model.w0[:, live], b0=model.b0[:, live], w1=model.w1[:, live])
 
 
+def energy_shifts_eV(model: NEPModel) -> np.ndarray:
+    """The shifts (T,) that `model` of `with_energy_shifts` holds, as they are after any refinement."""
+    return model.w1.sum(axis=1) - without_energy_shifts(model).w1.sum(axis=1)
+
+
 def moved(model: NEPModel, shifts_eV: np.ndarray) -> NEPModel:
     """`model` of `with_energy_shifts` with `shifts_eV` (T,) more for every atom of each element."""
-    bare = without_energy_shifts(model)
-    return with_energy_shifts(bare, model.w1.sum(axis=1) - bare.w1.sum(axis=1) + shifts_eV)
+    return with_energy_shifts(without_energy_shifts(model), energy_shifts_eV(model) + shifts_eV)
 
 
 def _check_form(model: NEPModel, elements: Sequence[str], settings: NEPSettings, path: Path) -> None:

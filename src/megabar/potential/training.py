@@ -81,12 +81,13 @@ def train(paths: Sequence[str | Path], out: Path, settings: TrainSettings, name:
 def _train(frames: Sequence[LabelledFrame], out: Path, settings: TrainSettings, name: str | None, start: Path | None,
            drafts: Sequence[LabelledFrame], progress: Callable[[int, str], None] | None) -> Training:
     begin = time.monotonic()
-    # Hydrogen first, then by symbol: the order of elements in the file.
-    elements = sorted({s for f in frames for s in f.atoms.get_chemical_symbols()}, key=lambda s: (s != "H", s))
+    elements = _elements(frames)
+    if drafts and _elements(drafts) != elements:
+        raise InputError(f"the draft labels hold {', '.join(_elements(drafts))}, the others {', '.join(elements)}; "
+                         "keep the frames of one set of elements with 'megabar collect --elements'")
     kept, held = split_by_parent(frames, settings.validation_share, settings.seed)
     if len(kept) < 2:
         raise InputError(f"{len(frames)} labelled frames are too few to train on; label more with 'megabar label'")
-    shifts = element_shifts_eV(kept, elements)
     targets = Targets(settings.target_energy_meV_per_atom / 1000.0, settings.target_force_eV_per_A,
                       settings.target_stress_GPa)
     prior = None
@@ -94,12 +95,9 @@ def _train(frames: Sequence[LabelledFrame], out: Path, settings: TrainSettings, 
         hidden = {f.parent for f in held}
         model, prior = _from_draft([f for f in drafts if f.parent not in hidden], kept, out / "draft", settings,
                                    targets, progress)
-        if list(model.elements) != elements:
-            raise InputError(f"the draft labels hold {', '.join(model.elements)}, the others {', '.join(elements)}; "
-                             "keep the frames of one set of elements with 'megabar collect --elements'")
     else:
-        model = NEPModel.read(trainer.fit(kept, held, elements, shifts, settings, out / "trainer", settings.seed, start,
-                                          progress))
+        model = NEPModel.read(trainer.fit(kept, held, elements, element_shifts_eV(kept, elements), settings,
+                                          out / "trainer", settings.seed, start, progress))
     if settings.refine_iterations:
         with (out / "refinement.log").open("w", encoding="utf-8") as log:
             model = refine(model, kept, held, targets, lambda frame: trainer.frame_weight(frame, settings),
@@ -127,12 +125,18 @@ def _train(frames: Sequence[LabelledFrame], out: Path, settings: TrainSettings, 
         if drafts else None,
         "domain": Domain.of(frames).as_dict(),
         "settings": settings.model_dump(),
-        "energy_shift_in_file_eV": dict(zip(elements, (round(float(s), 6) for s in shifts), strict=True)),
+        "energy_shift_in_file_eV": dict(zip(elements, np.round(trainer.energy_shifts_eV(model), 6).tolist(),
+                                            strict=True)),
         "errors_validation": on_held.groups if on_held else None,
         "errors_training": on_train.groups,
         "references": ["NEP: 10.1103/PhysRevB.104.104309", "NEP4: 10.1063/5.0106617", "torchnep: arXiv:2606.19557"],
     })
     return Training(out, on_train, on_held, (len(kept), len(held)), time.monotonic() - begin)
+
+
+def _elements(frames: Sequence[LabelledFrame]) -> list[str]:
+    """Hydrogen first, then by symbol: the order of elements in the file."""
+    return sorted({s for f in frames for s in f.atoms.get_chemical_symbols()}, key=lambda s: (s != "H", s))
 
 
 def _from_draft(drafts: Sequence[LabelledFrame], frames: Sequence[LabelledFrame], folder: Path,
