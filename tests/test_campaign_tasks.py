@@ -122,6 +122,21 @@ def test_nothing_half_written(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_a_killed_writer_left_goes_with_the_next(tmp_path):
+    script = ("import os, signal, sys\nfrom megabar.campaign.files import atomic_path\n"
+              "with atomic_path(sys.argv[1]) as t:\n    t.write_text('half')\n    os.kill(os.getpid(), signal.SIGKILL)\n")
+    target = tmp_path / "a[1].dump.gz"
+    assert subprocess.run([sys.executable, "-c", script, str(target)], check=False).returncode == -signal.SIGKILL
+    half, = tmp_path.iterdir()
+    others = [tmp_path / name for name in (f".a[1].{os.getppid()}.dump.gz", ".a[1].old.dump.gz", ".b.1.dump.gz")]
+    for other in others:  # a writer that lives, names that no writer makes, another file
+        other.touch()
+    with atomic_path(target) as temporary:
+        temporary.write_text("whole")
+    assert not half.exists() and target.read_text() == "whole"
+    assert {*tmp_path.iterdir()} == {target, *others}
+
+
 def test_yaml_round_trip_is_safe(tmp_path):
     import numpy as np
 

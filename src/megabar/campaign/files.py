@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import glob
 import hashlib
 import json
 import os
@@ -20,16 +21,34 @@ from megabar.errors import InputError
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary name beside `path`; it is renamed to `path` when the block ends, and removed if it raises."""
+    """Yield a temporary name beside `path`; it is renamed to `path` when the block ends, and removed if it raises.
+
+    What a killed process left half-written under such a name is removed too, by the next that writes the same file.
+    """
     final = Path(path)
     final.parent.mkdir(parents=True, exist_ok=True)
     # The suffix is kept, since matplotlib and ASE choose their format by it.
-    temporary = final.with_name(f".{final.stem}.{os.getpid()}{''.join(final.suffixes[-2:])}")
+    suffix = "".join(final.suffixes[-2:])
+    temporary = final.with_name(f".{final.stem}.{os.getpid()}{suffix}")
+    for left in final.parent.glob(f".{glob.escape(final.stem)}.*{glob.escape(suffix)}"):
+        pid = left.name.removeprefix(f".{final.stem}.").removesuffix(suffix)
+        if pid.isdecimal() and not _runs(int(pid)):
+            left.unlink(missing_ok=True)
     try:
         yield temporary
         os.replace(temporary, final)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):  # somebody else's, or no number of ours
+        return True
+    return True
 
 
 def write_text(path: str | Path, text: str) -> None:
