@@ -124,7 +124,8 @@ def test_nothing_half_written(tmp_path):
 
 def test_what_a_killed_writer_left_goes_with_the_next(tmp_path):
     script = ("import os, signal, sys\nfrom megabar.campaign.files import atomic_path\n"
-              "with atomic_path(sys.argv[1]) as t:\n    t.write_text('half')\n    os.kill(os.getpid(), signal.SIGKILL)\n")
+              "with atomic_path(sys.argv[1]) as half:\n"
+              "    half.write_text('half')\n    os.kill(os.getpid(), signal.SIGKILL)\n")
     target = tmp_path / "a[1].dump.gz"
     assert subprocess.run([sys.executable, "-c", script, str(target)], check=False).returncode == -signal.SIGKILL
     half, = tmp_path.iterdir()
