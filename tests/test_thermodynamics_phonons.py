@@ -9,9 +9,11 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.lj import LennardJones
+from ase.lattice.hexagonal import Graphite
 
 from megabar.campaign.tasks import Store
 from megabar.cli.main import main
+from megabar.crystals import prototypes
 from megabar.errors import InputError, RunError
 from megabar.thermodynamics import phonons as room
 from megabar.thermodynamics.eos import EOSFit
@@ -121,7 +123,7 @@ def test_branches_of_a_spring_lattice(tmp_path):
 
     relaxed, source = springs(5.0, 0.7)
     result = phonons(relaxed, source, Store(tmp_path), supercell=(4, 4, 4))
-    assert result.verdict.kind == "stable" and result.calculations == 2  # the perfect one, one displacement
+    assert result.verdict.kind == "stable" and result.calculations == 1  # one displacement
     wave = np.sin(np.pi * result.q_points) ** 2
     stiffness = 5.0 * wave + 0.7 * (wave.sum(axis=1, keepdims=True) - wave)
     # eV/(amu A^2) to THz: sqrt(e/(1e-20 amu))/2 pi.
@@ -192,6 +194,17 @@ def test_supercells_are_long_enough_and_symmetric():
 
 def lennard_jones():
     return LennardJones(sigma=3.4, epsilon=0.0104, rc=8.0, smooth=True)
+
+
+@pytest.mark.parametrize("atoms, held", [
+    (bulk("C", "diamond", a=3.567), True), (Graphite("C", latticeconstant={"a": 2.46, "c": 6.7}), True),
+    (prototypes.build("MH4-I4/mmm", "Ca", 40.0), False),  # H2 units along the fourfold axis: their z is free
+    (prototypes.build("MH2-P6_3/mmc", "Ca", 40.0), True), (prototypes.build("MH2-Pnma", "Ca", 5.0), False),
+    (bulk("ZnO", "wurtzite", a=3.25, c=5.2), False)], ids=["diamond", "graphite", "CaH4", "Ni2In", "Pnma", "polar"])
+def test_where_symmetry_forbids_forces_the_perfect_supercell_is_not_computed(atoms, held):
+    assert room.held_by_symmetry(atoms) is held
+    phonopy, cells = room.displaced_cells(atoms, (2, 2, 1), 0.01)
+    assert len(cells) == len(phonopy.supercells_with_displacements) + (not held)
 
 
 def test_ions_that_are_not_relaxed_are_refused(tmp_path):
@@ -335,6 +348,12 @@ def test_cli_on_the_shipped_potential(tmp_path, capsys, monkeypatch):
     result = json.loads(capsys.readouterr().out)
     assert result["phonons"][0]["stability"]["verdict"] and any("LO-TO" in n for n in result["notes"])
     assert (tmp_path / "phonons-CaH2-P6_3_mmc" / "phonons-40GPa.png").exists()
+    more = ["phonons", "CaH2-P6_3/mmc", "--pressure", "30,60,40", "--energies", "35:50:5", "--potential", "Ca-H",
+            "--supercell", "2,2,2", "--temperature", "300:900:300", "--out", "more", "--json"]
+    assert main(more) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert [s["pressure_GPa"] for s in result["phonons"]] == pytest.approx([30.0, 40.0, 60.0], abs=0.02)
+    assert (tmp_path / "more" / "gibbs.json").exists() and "gibbs" in result
 
 
 @pytest.mark.parametrize("arguments, word", [

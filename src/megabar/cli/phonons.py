@@ -16,6 +16,8 @@ def phonons(
     cell: Annotated[str, typer.Argument(help="Crystal: a file, or a library name like CaH4-I4/mmm.")],
     pressure: Pressure = None,
     temperature: Annotated[str | None, typer.Option("--temperature", help="For G(P,T), like 0:2000:100.")] = None,
+    energies: Annotated[str | None, typer.Option(
+        "--energies", help="More pressures, relaxed for the static curve, without phonons.")] = None,
     potential: Potential = None,
     engine: Annotated[str | None, typer.Option("--engine", help="gpaw or qe, for small cells.")] = None,
     level: Level = None,
@@ -30,7 +32,8 @@ def phonons(
     """Relax at each pressure, then phonons by finite displacements: verdict on imaginary modes, bands, DOS, zero point.
 
     With four pressures or more, also the quasi-harmonic Gibbs energy (gibbs.json, which 'megabar phases' takes); begin
-    below zero pressure, like --pressure=-10,0,10,20, where thermal expansion is wanted at the low end. Resumes.
+    below zero pressure, like --pressure=-10,0,10,20, where thermal expansion is wanted at the low end. Where phonons
+    are dear, three pressures with them and more in --energies will do. Resumes.
     """
     from megabar.campaign.record import RunRecord
     from megabar.campaign.settings import load_settings
@@ -57,26 +60,31 @@ def phonons(
     from megabar.thermodynamics.quasiharmonic import gibbs_from
     from megabar.thermodynamics.series import relaxed_series
 
-    given = load_settings(PhononSettings, config, pressure=pressure, temperature=temperature, potential=potential,
-                          engine=engine, level=level, supercell=supercell, displacement=displacement, jobs=jobs)
+    given = load_settings(PhononSettings, config, pressure=pressure, temperature=temperature, energies=energies,
+                          potential=potential, engine=engine, level=level, supercell=supercell,
+                          displacement=displacement, jobs=jobs)
     if given.pressure is None:
         raise InputError('phonons: no pressure; write it like --pressure "40 GPa" or --pressure 0:100:20')
     pressures = parse_static_pressures_GPa(given.pressure)
     temperatures = None if given.temperature is None else parse_temperatures_K(given.temperature)
-    if temperatures is not None and len(pressures) < 4:
-        raise InputError("phonons: a Gibbs energy wants four pressures or more; write a range like 0:100:20")
+    relaxed_at = pressures if given.energies is None else sorted({*pressures,
+                                                                  *parse_static_pressures_GPa(given.energies)})
+    gibbs_wanted = len(pressures) >= 3 and len(relaxed_at) >= 4
+    if temperatures is not None and not gibbs_wanted:
+        raise InputError("phonons: a Gibbs energy wants four pressures or more, three of them with phonons; write a "
+                         "range like 0:100:20, or add to --energies")
     counts = parse_supercell(given.supercell)
     source = choose(given.potential, given.engine, given.level)
     atoms = crystal(cell, max(0.0, pressures[0]))
-    source.check([atoms], [p for p in pressures if p >= 0.0])
+    source.check([atoms], [p for p in relaxed_at if p >= 0.0])
     target = out or folder_name("phonons", cell)
     if dry_run:
         small = standard_primitive(atoms)
         chosen = counts or supercell_for(small, default_length_A(source))
         number, cost = estimated_cpu_s(small, source, chosen, given.displacement or default_displacement_A(source))
-        emit({"would_write": str(target), "pressures": len(pressures), "supercell": list(chosen),
+        emit({"would_write": str(target), "pressures": len(relaxed_at), "supercell": list(chosen),
               "calculations": number * len(pressures), "cost_s": cost * len(pressures) / given.jobs}, json,
-             f"phonons: {len(pressures)} relaxations and {number * len(pressures)} supercells {chosen}, about "
+             f"phonons: {len(relaxed_at)} relaxations and {number * len(pressures)} supercells {chosen}, about "
              f"{cost * len(pressures) / given.jobs / 60:.1f} min beside the relaxations; would write {target}/")
         return
 
@@ -84,24 +92,25 @@ def phonons(
         result.save(target, f"phonons-{result.relaxed.target_pressure_GPa:g}GPa")
         stderr.print(f"{result.relaxed.target_pressure_GPa:g} GPa: {result.verdict.kind}; {result.verdict.text}")
 
-    settings = {"cell": cell, "pressure": given.pressure, "temperature": given.temperature, "source": source.label,
-                "supercell": given.supercell, "displacement": given.displacement}
+    settings = {"cell": cell, "pressure": given.pressure, "temperature": given.temperature, "energies": given.energies,
+                "source": source.label, "supercell": given.supercell, "displacement": given.displacement}
     values: dict[str, Any] = {"source": source.label}
     with RunRecord(target, "phonons", settings) as record:
         record.citations = [*source.citations, "phonopy: 10.7566/JPSJ.92.012001"]
         store = Store(target / "tasks")
         with store.lock():
-            series = relaxed_series(atoms, source, pressures, store)
-            spectra = phonon_series(series, source, store, supercell=counts, displacement_A=given.displacement,
+            series = relaxed_series(atoms, source, relaxed_at, store)
+            vibrating = [relaxed for relaxed in series if relaxed.target_pressure_GPa in pressures]
+            spectra = phonon_series(vibrating, source, store, supercell=counts, displacement_A=given.displacement,
                                     jobs=given.jobs, report=report)
         values["phonons"] = record.results["phonons"] = [s.to_dict() for s in spectra]
         notes = {note for s in spectra for note in (*s.notes, *s.relaxed.notes)}
-        if len(spectra) >= 4:
+        if gibbs_wanted:
             first = spectra[0].relaxed
             per_formula = len(first.atoms) // first.formula_units
             error = (source.energy_error_eV_per_atom(first.formula) or 0.0) * per_formula
             try:
-                gibbs = gibbs_from(str(target.name).removeprefix("phonons-"), spectra, (), error)
+                gibbs = gibbs_from(str(target.name).removeprefix("phonons-"), spectra, series, error)
             except (RunError, InputError) as problem:
                 if temperatures is not None:
                     raise

@@ -159,8 +159,25 @@ def supercell_for(atoms: Atoms, length_A: float) -> tuple[int, int, int]:
     return counts[0], counts[1], counts[2]
 
 
+def held_by_symmetry(atoms: Atoms) -> bool:
+    """Whether the space group forbids a force on every atom (each a fixed point of its site's rotations)."""
+    import spglib
+
+    scaled = atoms.get_scaled_positions()
+    found = spglib.get_symmetry((atoms.cell[:], scaled, atoms.numbers), symprec=1e-4)
+    if found is None:
+        return False
+    for position in scaled:
+        moved = found["rotations"] @ position + found["translations"] - position
+        here = np.abs(moved - np.rint(moved)).max(axis=1) < 1e-4
+        if np.abs(found["rotations"][here].mean(axis=0)).max() > 1e-9:  # the part of a vector that all of them keep
+            return False
+    return True
+
+
 def displaced_cells(atoms: Atoms, supercell: tuple[int, int, int], displacement_A: float) -> tuple[Any, list[Atoms]]:
-    """phonopy's object, and the supercells to compute: the perfect one first, then the displaced ones."""
+    """phonopy's object, and the supercells to compute: the displaced ones, and last the perfect one, unless symmetry
+    says that its forces vanish."""
     from phonopy import Phonopy
     from phonopy.structure.atoms import PhonopyAtoms
 
@@ -174,7 +191,8 @@ def displaced_cells(atoms: Atoms, supercell: tuple[int, int, int], displacement_
     def frame(cell: Any) -> Atoms:
         return Atoms(cell.symbols, cell=cell.cell, scaled_positions=cell.scaled_positions, pbc=True, info=dict(info))
 
-    return phonopy, [frame(phonopy.supercell), *(frame(c) for c in phonopy.supercells_with_displacements or [])]
+    cells = [frame(c) for c in phonopy.supercells_with_displacements or []]
+    return phonopy, cells if held_by_symmetry(atoms) else [*cells, frame(phonopy.supercell)]
 
 
 def forces_of(cells: list[Atoms], source: EnergySource, store: Store, jobs: int = 1) -> list[np.ndarray]:
@@ -213,7 +231,8 @@ def phonons(relaxed: Relaxed, source: EnergySource, store: Store, *, supercell: 
             displacement_A: float | None = None, jobs: int = 1) -> Phonons:
     """Phonons of a relaxed crystal, in a supercell of at least 12 A (potential) or 7 A (engine) unless one is given.
 
-    The forces of the perfect supercell are subtracted, the force constants made to obey translation and permutation.
+    The forces of the perfect supercell are subtracted where symmetry allows any, the force constants made to obey
+    translation and permutation.
     Raises InputError for ions that are not relaxed, RunError for a calculation that failed.
     """
     if relaxed.largest_force_eV_per_A > 2.0 * FORCE_EV_PER_A:
@@ -223,9 +242,11 @@ def phonons(relaxed: Relaxed, source: EnergySource, store: Store, *, supercell: 
     counts = supercell or supercell_for(atoms, default_length_A(source))
     step = displacement_A or default_displacement_A(source)
     phonopy, cells = displaced_cells(atoms, counts, step)
-    perfect, *displaced = forces_of(cells, source, store, jobs)
+    forces = forces_of(cells, source, store, jobs)
+    moved = len(phonopy.supercells_with_displacements)
+    perfect = forces[-1] if len(cells) > moved else np.zeros((len(cells[0]), 3))
     with contextlib.redirect_stdout(io.StringIO()):
-        phonopy.forces = np.array([f - perfect for f in displaced])
+        phonopy.forces = np.array([f - perfect for f in forces[:moved]])
         phonopy.produce_force_constants(calculate_full_force_constants=False, show_drift=False)
         phonopy.symmetrize_force_constants(show_drift=False)
     notes = [LO_TO]

@@ -32,6 +32,7 @@ class EOSSettings(_Source):
 
 class PhononSettings(_Source):
     temperature: str | None = Field(None, description="Temperatures of G(P,T): a range like 0:2000:100 (K).")
+    energies: str | None = Field(None, description="More pressures, relaxed for the static curve, without phonons.")
     supercell: str | None = Field(None, description="Repeats like 3,3,2; chosen by length without.")
     displacement: float | None = Field(None, gt=0.0, le=0.2, description="In A; 0.01 (potential) or 0.03 (engine).")
     jobs: int = Field(1, ge=1, description="Processes, for an engine.")
