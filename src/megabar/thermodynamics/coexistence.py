@@ -4,8 +4,9 @@ Each is a task (inputs, folder) -> mapping for `megabar.campaign.tasks`. The for
 Atoms are moved by `fix nph` with Langevin friction, which takes the latent heat away where it is set free (a global
 thermostat would let the interface warm itself) and heats the stiff H2 vibration alike; the coexistence cell keeps the
 crystal's own in-plane edges and only its normal is free, so that both phases feel the pressure and the crystal no
-strain. The cell is made in one piece: the upper half of the crystal is stretched to the density of the melt and melted
-while the lower half is held by springs, so that no seam is joined and the composition is exact.
+strain. The cell is made in one piece: one half of the crystal is stretched beyond the density of the melt and melted
+while the other is held by springs, then the cell closes on the melt like a piston until its density is right, and only
+then the crystal is let go: no seam is joined, no shock runs, and the composition is exact.
 """
 
 from __future__ import annotations
@@ -46,9 +47,10 @@ SEGMENT_RATIO = 1.15
 than its melting point a melt leaves the domain of its potential."""
 BEFORE_MELTING = 0.95
 """Share of the temperature at which it melts up to which a heated crystal is taken as whole in fits."""
-MELTING_TRIES, LEFT_CRYSTALLINE = 6, 0.1
-"""The upper half is heated on while more than this share of all sites beyond the half that is held is crystalline; not
-hotter, since a melt far above its melting point leaves the domain of its potential (seen in CaH4 above 4000 K)."""
+MELTING_TRIES, LEFT_CRYSTALLINE = 6, 0.2
+"""One half is heated on while more than this share of its middle, away from the crystal, which orders what touches it,
+is crystalline; not hotter, since a melt far above its melting point leaves the domain of its potential (seen in CaH4
+above 4000 K)."""
 FRAMES = 80
 """Frames of each run; a heating segment has half as many."""
 
@@ -291,13 +293,21 @@ def coexist(inputs: dict[str, Any], folder: Path) -> dict[str, Any]:
     crystal = cell_of(inputs["crystal"])
     lattice = Lattice.of(crystal)
     edges = np.diag(crystal.cell[:]) * [np.polyval(inputs["fits"][k], target) for k in ("ex", "ey", "ez")]
-    start, lower = two_phases(crystal, edges, float(inputs["stretch"]))
-    groups = {"cold": np.flatnonzero(lower), "hot": np.flatnonzero(~lower)}
+    stretch = float(inputs["stretch"])
+    start, cold = two_phases(crystal, edges, stretch)
+    groups = {"cold": np.flatnonzero(cold), "hot": np.flatnonzero(~cold)}
     melt_ps = float(inputs["melt_ps"])
+    # Atoms keep their places while the cell closes from both sides about the crystal's middle: only the melt at its
+    # boundary is pushed. The pressure cannot lead here: atoms on springs do not show the crystal's own.
+    closing, steps = edges[2] * (float(inputs["melt_ratio"]) - stretch), _steps(inputs, 0.5 * melt_ps)
+    piston = ["fix move all nve",
+              f"variable closed equal {closing:.10g}*((step<{steps})*step/{steps}+(step>={steps}))",
+              f"variable speed equal {closing / (steps * dt * 1e-3):.10g}*(step<{steps})",
+              "fix piston all deform 1 z variable v_closed v_speed remap none units box"]
 
-    def held(kelvin: float, salt: int) -> list[str]:
-        """The lower half on springs at the target, the upper one at `kelvin`."""
-        lines = ["fix move all nve", *protocols.held("cold"), NO_DRIFT]
+    def held(kelvin: float, salt: int, move: Sequence[str] = ("fix move all nve",)) -> list[str]:
+        """The cold half on springs at the target, the other one at `kelvin`."""
+        lines = [*move, *protocols.held("cold"), NO_DRIFT]
         for k, (group, at) in enumerate((("cold", target), ("hot", kelvin))):
             lines.append(f"fix friction_{group} {group} langevin {at:.10g} {at:.10g} "
                          f"{FRICTION_STEPS * dt * 0.25e-3:.6g} {1 + (seed * 104_729 + salt + k) % LARGEST_SEED}")
@@ -309,19 +319,24 @@ def coexist(inputs: dict[str, Any], folder: Path) -> dict[str, Any]:
                            folder / f"melt-{number}")
         state, warm = melted.atoms, []
         last = list(read_trajectory(melted.trajectory))[-1]
-        if solid_share(last, lattice, edges, float(inputs["threshold"])) < 0.5 + LEFT_CRYSTALLINE:
+        if solid_share(last, lattice, edges, float(inputs["threshold"]), from_ends=0.25 * stretch / (1.0 + stretch)
+                       ) < LEFT_CRYSTALLINE:
             break
     else:  # a crystal that never melted would be counted as one that grew
-        raise RunError(f"the upper half is still crystalline after {MELTING_TRIES} x {melt_ps:g} ps at {hot:.0f} K; "
+        raise RunError(f"the hot half is still crystalline after {MELTING_TRIES} x {melt_ps:g} ps at {hot:.0f} K; "
                        "lengthen melt_time or give more atoms")
-    # The melt is brought to temperature while the crystal is still held: let go at once, its heat melts the crystal
-    # (seen in hydrogen at 40 GPa).
-    quenched = run_stage(_stage(inputs, melted.atoms, held(target, 31), 0.5 * melt_ps, hot, groups=groups),
+    # The melt is brought to temperature and density while the crystal is still held: let go before, heat and shock
+    # melt the crystal (seen in hydrogen at 40 and at 10 GPa).
+    quenched = run_stage(_stage(inputs, melted.atoms, held(target, 31, piston), melt_ps, hot, groups=groups),
                          folder / "quench")
+    settle_ps = 0.5 * melt_ps
     settled = run_stage(_stage(inputs, quenched.atoms, moves(target, target, pressure, seed + 1, dt, 1, "normal", True),
-                               0.5 * melt_ps, hot), folder / "settle")
-    current, frames, thermos = settled.atoms, [], []
-    shares: list[float] = []
+                               settle_ps, hot, max(4, round(FRAMES * settle_ps / float(inputs["time_ps"])))),
+                        folder / "settle")
+    # From the moment of letting go, at -settle_ps, since a crystal far above its melting point does not outlive that.
+    frames = [(frame.time_ps - settle_ps, frame) for frame in list(read_trajectory(settled.trajectory))[:-1]]
+    shares = [solid_share(frame, lattice, edges, float(inputs["threshold"])) for _, frame in frames]
+    current, thermos = settled.atoms, []
     verdict = Growth("undecided", 0.0, math.inf, 0.5, 0.5)
     for number in range(1 + int(inputs["extensions"])):
         ensemble = moves(target, target, pressure, seed + 2 + number, dt, 1, "normal")
@@ -349,13 +364,15 @@ def coexist(inputs: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def two_phases(crystal: Atoms, edges_A: np.ndarray, stretch: float) -> tuple[Atoms, np.ndarray]:
-    """Two crystals on top of each other along z with `edges_A` (3,) each, the upper one `stretch` times as long, and
-    the (n,) mask of the lower one."""
+    """A crystal of `edges_A` (3,) in the middle of the cell along z, one `stretch` times as long around it, across the
+    boundary; and the (n,) mask of the first."""
     if not 0.7 < stretch < 2.0:
         raise InputError(f"melt of {stretch:.2f} times the crystal's volume: heat the crystal again, with another seed")
     count, scaled = len(crystal), crystal.get_scaled_positions()
-    lower = scaled * edges_A
-    upper = scaled * (edges_A * [1.0, 1.0, stretch]) + [0.0, 0.0, edges_A[2]]
-    atoms = Atoms(np.tile(crystal.numbers, 2), positions=np.concatenate([lower, upper]), pbc=True,
+    below = 0.5 * stretch * edges_A[2]
+    middle = scaled * edges_A + [0.0, 0.0, below]
+    around = scaled * (edges_A * [1.0, 1.0, stretch]) + [0.0, 0.0, below + edges_A[2]]
+    atoms = Atoms(np.tile(crystal.numbers, 2), positions=np.concatenate([middle, around]), pbc=True,
                   cell=edges_A * [1.0, 1.0, 1.0 + stretch])
+    atoms.wrap()
     return atoms, np.arange(2 * count) < count

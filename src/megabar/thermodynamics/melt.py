@@ -29,7 +29,7 @@ from megabar.units import EV_PER_A3_IN_GPA, parse_pressures_GPa, parse_temperatu
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-VERSIONS = {"heat": "5", "cool": "5", "coexist": "8"}
+VERSIONS = {"heat": "5", "cool": "5", "coexist": "9"}
 """Of the tasks; they change with what the runs would give."""
 CITATIONS = (
     "coexistence: Morris and Song, J. Chem. Phys. 116, 9352 (2002), 10.1063/1.1474581",
@@ -254,16 +254,19 @@ class MeltCampaign:
             **self._base(pressure), "liquid": heated["liquid"], "start_K": heated["end_K"],
             "end_K": round(0.4 * heated["melted_at_K"], 1), "rate_K_per_ps": heated["rate_K_per_ps"]})
 
-    def _coexist_task(self, pressure: float, heated: Mapping[str, Any], temperature: float, atoms: int,
-                      thermostat: bool) -> Task:
+    def _coexist_task(self, pressure: float, heated: Mapping[str, Any], cooled: Mapping[str, Any], temperature: float,
+                      atoms: int, thermostat: bool) -> Task:
         cell = bulk_cell(self.crystals[pressure].unit, atoms // 2)
         # Stretched a little beyond the melt's own density, the upper half melts sooner; the barostat takes it back.
         stretch = LOOSE * heated["liquid_volume_A3"] / heated["solid_volume_A3"]
+        ratio = (heated["liquid_volume_A3"] / heated["solid_volume_A3"] if cooled["fits"] is None else
+                 np.polyval(cooled["fits"]["volume_A3"], temperature)
+                 / np.polyval(heated["fits"]["volume_A3"], temperature))
         solid = min(max(float(np.polyval(heated["order_fit"], temperature)), heated["liquid_order"] + 0.1), 1.0)
         return Task("megabar.thermodynamics.coexistence:coexist", VERSIONS["coexist"], {
             **self._base(pressure), "crystal": cell_record(cell), "temperature_K": temperature,
             "hot_K": round(HOT * heated["melted_at_K"], 1), "fits": {k: heated["fits"][k] for k in ("ex", "ey", "ez")},
-            "stretch": round(min(max(stretch, LOOSE), 1.5), 4),
+            "stretch": round(min(max(stretch, LOOSE), 1.5), 4), "melt_ratio": round(min(float(ratio), 1.5), 4),
             "threshold": round(0.5 * (solid + heated["liquid_order"]), 4),
             "melt_ps": self.times_ps["melt_time"], "time_ps": self.times_ps["time"],
             "extensions": self.settings.extensions if thermostat else 0, "thermostat": thermostat})
@@ -327,7 +330,7 @@ class MeltCampaign:
         sizes: list[SizeResult] = []
         for atoms in self.settings.atoms:
             def judge(kelvin: float, atoms: int = atoms) -> Growth:
-                run = self._run(self._coexist_task(pressure, heated, kelvin, atoms, True),
+                run = self._run(self._coexist_task(pressure, heated, cooled, kelvin, atoms, True),
                                 f"{name}: crystal and melt of {atoms} atoms at {kelvin:.0f} K", report)
                 outcomes.append({**run, "temperature_K": kelvin})
                 return Growth(run["verdict"], run["rate_per_ps"], run["rate_error_per_ps"], run["solid_start"],
@@ -338,7 +341,7 @@ class MeltCampaign:
         best = sizes[-1]
         steady, notes = None, list(self.notes())
         if self.settings.constant_enthalpy:
-            steady = self._run(self._coexist_task(pressure, heated, round(best.temperature_K, 1),
+            steady = self._run(self._coexist_task(pressure, heated, cooled, round(best.temperature_K, 1),
                                                   self.settings.atoms[-1], False),
                                f"{name}: at constant enthalpy from {best.temperature_K:.0f} K", report)
             notes += [f"constant enthalpy: {w}" for w in steady["warnings"]]

@@ -19,9 +19,14 @@ def sites_of(frame: Frame) -> np.ndarray:
     return framework(frame.numbers, frame.positions_A, frame.cell_A)
 
 
-def solid_share(frame: Frame, lattice: Lattice, edges: np.ndarray, threshold: float) -> float:
-    """Share of the framework whose order in the crystal of `edges` (3,) is above `threshold`."""
-    return float((lattice.order(sites_of(frame), frame.cell_A, edges) > threshold).mean())
+def solid_share(frame: Frame, lattice: Lattice, edges: np.ndarray, threshold: float,
+                from_ends: float = 0.5) -> float:
+    """Share of the framework whose order in the crystal of `edges` (3,) is above `threshold`, among the sites within
+    `from_ends` of the height of the cell from its boundary along z (0.5: all)."""
+    sites = sites_of(frame)
+    height = sites[:, 2] / frame.cell_A[2, 2]
+    asked = np.abs(height - np.round(height)) <= from_ends
+    return float((lattice.order(sites, frame.cell_A, edges) > threshold)[asked].mean()) if asked.any() else 0.0
 
 
 def believable(frames: Sequence[Frame], thermos: Sequence[Mapping[str, np.ndarray]], lattice: Lattice,
