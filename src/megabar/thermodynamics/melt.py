@@ -39,8 +39,12 @@ CITATIONS = (
 SECONDS_PER_ATOM_STEP = 6e-6
 """One core, NEP4 in a dense hydride with guards and frames: for the estimate of a dry run only."""
 MOST_RUNS = 12
-HOT, LOOSE = 1.25, 1.05
-"""The half that is to melt is heated to this times the temperature at which the bulk crystal melted."""
+HOT, LOOSE = 1.1, 1.05
+"""One half is heated to this times the temperature at which the bulk crystal melted, which is a third too high already;
+at 1.25 times (CaH2, 4100 K) calcium came too close for the potential."""
+TALL = 1.5
+"""Height over width of each half: order reaches 5 A into a melt from either side (calcium in CaH4), and more than that
+must be left."""
 FIRST_GUESS = 0.75
 """Melting point over that temperature: heated within picoseconds, small perfect crystals of Lennard-Jones atoms (0.71)
 and hydrogen (0.75) stood a third above their melting points."""
@@ -256,7 +260,7 @@ class MeltCampaign:
 
     def _coexist_task(self, pressure: float, heated: Mapping[str, Any], cooled: Mapping[str, Any], temperature: float,
                       atoms: int, thermostat: bool) -> Task:
-        cell = bulk_cell(self.crystals[pressure].unit, atoms // 2)
+        cell = bulk_cell(self.crystals[pressure].unit, atoms // 2, TALL)
         # Stretched a little beyond the melt's own density, the upper half melts sooner; the barostat takes it back.
         stretch = LOOSE * heated["liquid_volume_A3"] / heated["solid_volume_A3"]
         ratio = (heated["liquid_volume_A3"] / heated["solid_volume_A3"] if cooled["fits"] is None else
@@ -291,7 +295,7 @@ class MeltCampaign:
             n = len(task.inputs["crystal"]["numbers"])
             segments = 2 + math.ceil(math.log(2500.0 / self.start_K) / math.log(1.15))
             work = 2.0 * n * segments * self.times_ps["segment"]
-            runs = [2 * len(bulk_cell(self.crystals[pressure].unit, a // 2)) for a in self.settings.atoms]
+            runs = [2 * len(bulk_cell(self.crystals[pressure].unit, a // 2, TALL)) for a in self.settings.atoms]
             each = self.times_ps["time"] + 2.0 * self.times_ps["melt_time"]
             work += sum(a * each * (6 if k == 0 else 4) for k, a in enumerate(runs)) + runs[-1] * each
             points.append({"pressure_GPa": pressure, "phase": self.crystals[pressure].name, "bulk_atoms": n,

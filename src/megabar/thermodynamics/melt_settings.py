@@ -126,9 +126,10 @@ def rectangular(atoms: Atoms) -> tuple[Atoms, tuple[int, int, int]]:
     return unit, (0, 0, 0) if number >= 195 else (0, 0, 1) if number >= 75 else (0, 1, 2)
 
 
-def bulk_cell(unit: Atoms, n_atoms: int) -> Atoms:
-    """Repeats of the rectangular `unit` with about `n_atoms` atoms and edges as equal as they come."""
-    edges = np.diag(unit.cell[:])
+def bulk_cell(unit: Atoms, n_atoms: int, tall: float = 1.0) -> Atoms:
+    """Repeats of the rectangular `unit` with about `n_atoms` atoms, as near as they come to equal edges x and y and an
+    edge z of `tall` times those."""
+    edges = np.diag(unit.cell[:]) / [1.0, 1.0, tall]
     best: tuple[float, tuple[int, ...]] = (np.inf, (1, 1, 1))
     ideal = (n_atoms / len(unit) * edges.prod()) ** (1.0 / 3.0)
     for shift in np.ndindex(3, 3, 3):
