@@ -298,16 +298,15 @@ def coexist(inputs: dict[str, Any], folder: Path) -> dict[str, Any]:
     groups = {"cold": np.flatnonzero(cold), "hot": np.flatnonzero(~cold)}
     melt_ps = float(inputs["melt_ps"])
     # Atoms keep their places while the cell closes from both sides about the crystal's middle: only the melt at its
-    # boundary is pushed. The pressure cannot lead here: atoms on springs do not show the crystal's own.
-    closing, steps = edges[2] * (float(inputs["melt_ratio"]) - stretch), _steps(inputs, 0.5 * melt_ps)
-    piston = ["fix move all nve",
-              f"variable closed equal {closing:.10g}*((step<{steps})*step/{steps}+(step>={steps}))",
-              f"variable speed equal {closing / (steps * dt * 1e-3):.10g}*(step<{steps})",
-              "fix piston all deform 1 z variable v_closed v_speed remap none units box"]
+    # boundary is pushed. The pressure cannot lead here: atoms on springs do not show the crystal's own. A velocity and
+    # not a path: after each checkpoint LAMMPS counts a path anew from the cell of that moment.
+    closing_ps = _steps(inputs, 0.5 * melt_ps) * dt * 1e-3
+    speed = edges[2] * (float(inputs["melt_ratio"]) - stretch) / closing_ps
+    piston = f"fix piston all deform 1 z vel {speed:.10g} remap none units box"
 
-    def held(kelvin: float, salt: int, move: Sequence[str] = ("fix move all nve",)) -> list[str]:
+    def held(kelvin: float, salt: int) -> list[str]:
         """The cold half on springs at the target, the other one at `kelvin`."""
-        lines = [*move, *protocols.held("cold"), NO_DRIFT]
+        lines = ["fix move all nve", *protocols.held("cold"), NO_DRIFT]
         for k, (group, at) in enumerate((("cold", target), ("hot", kelvin))):
             lines.append(f"fix friction_{group} {group} langevin {at:.10g} {at:.10g} "
                          f"{FRICTION_STEPS * dt * 0.25e-3:.6g} {1 + (seed * 104_729 + salt + k) % LARGEST_SEED}")
@@ -327,7 +326,9 @@ def coexist(inputs: dict[str, Any], folder: Path) -> dict[str, Any]:
                        "lengthen melt_time or give more atoms")
     # The melt is brought to temperature and density while the crystal is still held: let go before, heat and shock
     # melt the crystal (seen in hydrogen at 40 and at 10 GPa).
-    quenched = run_stage(_stage(inputs, melted.atoms, held(target, 31, piston), melt_ps, hot, groups=groups),
+    closed = run_stage(_stage(inputs, melted.atoms, [*held(target, 31), piston], 0.5 * melt_ps, hot, groups=groups),
+                       folder / "piston")
+    quenched = run_stage(_stage(inputs, closed.atoms, held(target, 33), 0.5 * melt_ps, hot, groups=groups),
                          folder / "quench")
     settle_ps = 0.5 * melt_ps
     settled = run_stage(_stage(inputs, quenched.atoms, moves(target, target, pressure, seed + 1, dt, 1, "normal", True),
