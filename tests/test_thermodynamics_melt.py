@@ -103,6 +103,9 @@ def test_growth_verdicts_and_rate():
         assert abs(found.rate_per_ps - slope) < 4.0 * found.rate_error_per_ps + 1e-3
     gone = growth(t, np.clip(0.5 - 0.2 * t, 0.0, 1.0))  # used up at 2.5 ps: the rest must not dilute the rate
     assert gone.verdict == "melted" and gone.rate_per_ps == pytest.approx(-0.2, rel=0.05)
+    # Frozen against the crystal that was held, and then molten without any melt to start from: above the melting point.
+    assert growth(t, np.where(t < 6.0, 0.99, np.clip(1.0 - 0.5 * (t - 6.0), 0.0, 1.0))).verdict == "melted"
+    assert growth(t, np.clip(0.5 - 0.2 * t, 0.0, 1.0) + np.clip(0.5 * (t - 6.0), 0.0, 1.0)).verdict == "grew"
 
 
 # brackets ----------------------------------------------------------------------------------------------------------

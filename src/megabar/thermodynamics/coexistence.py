@@ -47,10 +47,14 @@ SEGMENT_RATIO = 1.15
 than its melting point a melt leaves the domain of its potential."""
 BEFORE_MELTING = 0.95
 """Share of the temperature at which it melts up to which a heated crystal is taken as whole in fits."""
-MELTING_TRIES, LEFT_CRYSTALLINE = 6, 0.2
+MELTING_TRIES, LEFT_CRYSTALLINE, FLOWED = 12, 0.2, 0.7
 """One half is heated on while more than this share of its middle, away from the crystal, which orders what touches it,
-is crystalline; not hotter, since a melt far above its melting point leaves the domain of its potential (seen in CaH4
-above 4000 K)."""
+is crystalline, and until its framework has gone this share of its spacing, root mean square: before, calcium in CaH4
+falls back to where it was within a picosecond, even above the melting point. Not hotter, since a melt far above its
+melting point leaves the domain of its potential (seen in CaH4 above 4000 K)."""
+CLOSING_STEPS, REST_STEPS, SETTLING_STEPS = 800, 400, 1000
+"""The melt closes in and comes to temperature, stays (two times of its friction), and both are let go (0.4, 0.2 and
+0.5 ps at 0.5 fs): no longer, since all the while the crystal cannot melt but the melt can freeze."""
 FRAMES = 80
 """Frames of each run; a heating segment has half as many."""
 
@@ -300,7 +304,7 @@ def coexist(inputs: dict[str, Any], folder: Path) -> dict[str, Any]:
     # Atoms keep their places while the cell closes from both sides about the crystal's middle: only the melt at its
     # boundary is pushed. The pressure cannot lead here: atoms on springs do not show the crystal's own. A velocity and
     # not a path: after each checkpoint LAMMPS counts a path anew from the cell of that moment.
-    closing_ps = _steps(inputs, 0.5 * melt_ps) * dt * 1e-3
+    closing_ps = CLOSING_STEPS * dt * 1e-3
     speed = edges[2] * (float(inputs["melt_ratio"]) - stretch) / closing_ps
     piston = f"fix piston all deform 1 z vel {speed:.10g} remap none units box"
 
@@ -312,25 +316,30 @@ def coexist(inputs: dict[str, Any], folder: Path) -> dict[str, Any]:
                          f"{FRICTION_STEPS * dt * 0.25e-3:.6g} {1 + (seed * 104_729 + salt + k) % LARGEST_SEED}")
         return lines
 
-    state, warm = start, protocols.velocities(target, seed)
+    state, warm, gone_A = start, protocols.velocities(target, seed), np.zeros((len(start), 3))
+    carrier = ~cold & (start.numbers != 1) if (start.numbers != 1).any() else ~cold
+    spacing_A = (np.prod(edges) * stretch / carrier.sum()) ** (1.0 / 3.0)
     for number in range(MELTING_TRIES):
         melted = run_stage(_stage(inputs, state, held(hot, 11 + 7 * number), melt_ps, hot, groups=groups, prepare=warm),
                            folder / f"melt-{number}")
         state, warm = melted.atoms, []
-        last = list(read_trajectory(melted.trajectory))[-1]
-        if solid_share(last, lattice, edges, float(inputs["threshold"]), from_ends=0.25 * stretch / (1.0 + stretch)
-                       ) < LEFT_CRYSTALLINE:
+        first, *_, last = read_trajectory(melted.trajectory)
+        assert first.unwrapped_A is not None and last.unwrapped_A is not None  # every stage dumps image flags
+        gone_A += last.unwrapped_A - first.unwrapped_A
+        flowed = float(np.sqrt((gone_A[carrier] ** 2).sum(axis=1).mean())) > FLOWED * spacing_A
+        if flowed and solid_share(last, lattice, edges, float(inputs["threshold"]),
+                                  from_ends=0.25 * stretch / (1.0 + stretch)) < LEFT_CRYSTALLINE:
             break
     else:  # a crystal that never melted would be counted as one that grew
         raise RunError(f"the hot half is still crystalline after {MELTING_TRIES} x {melt_ps:g} ps at {hot:.0f} K; "
                        "lengthen melt_time or give more atoms")
     # The melt is brought to temperature and density while the crystal is still held: let go before, heat and shock
     # melt the crystal (seen in hydrogen at 40 and at 10 GPa).
-    closed = run_stage(_stage(inputs, melted.atoms, [*held(target, 31), piston], 0.5 * melt_ps, hot, groups=groups),
+    closed = run_stage(_stage(inputs, melted.atoms, [*held(target, 31), piston], closing_ps, hot, groups=groups),
                        folder / "piston")
-    quenched = run_stage(_stage(inputs, closed.atoms, held(target, 33), 0.5 * melt_ps, hot, groups=groups),
+    quenched = run_stage(_stage(inputs, closed.atoms, held(target, 33), REST_STEPS * dt * 1e-3, hot, groups=groups),
                          folder / "quench")
-    settle_ps = 0.5 * melt_ps
+    settle_ps = SETTLING_STEPS * dt * 1e-3
     settled = run_stage(_stage(inputs, quenched.atoms, moves(target, target, pressure, seed + 1, dt, 1, "normal", True),
                                settle_ps, hot, max(4, round(FRAMES * settle_ps / float(inputs["time_ps"])))),
                         folder / "settle")

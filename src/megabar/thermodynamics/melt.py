@@ -29,7 +29,7 @@ from megabar.units import EV_PER_A3_IN_GPA, parse_pressures_GPa, parse_temperatu
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-VERSIONS = {"heat": "5", "cool": "5", "coexist": "10"}
+VERSIONS = {"heat": "5", "cool": "5", "coexist": "11"}
 """Of the tasks; they change with what the runs would give."""
 CITATIONS = (
     "coexistence: Morris and Song, J. Chem. Phys. 116, 9352 (2002), 10.1063/1.1474581",

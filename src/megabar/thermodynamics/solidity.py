@@ -189,13 +189,16 @@ GONE = 0.12
 
 def growth(time_ps: np.ndarray, solid_share: np.ndarray, blocks: int = 6) -> Growth:
     """Judge the solid share (t,) at times (t,). The rate is fitted until one phase is used up, its error comes from
-    the scatter of block means about the line, since neighbouring frames are not independent."""
+    the scatter of block means about the line, since neighbouring frames are not independent. One phase alone that then
+    turns into the other without an interface has said more than any rate."""
     share = np.asarray(solid_share, dtype=float)
     time = np.asarray(time_ps, dtype=float)
     eighth = max(1, len(share) // 8)
     start, end = float(share[:eighth].mean()), float(share[-eighth:].mean())
     used_up = np.flatnonzero((share < GONE) | (share > 1.0 - GONE))
     stop = len(share) if len(used_up) == 0 else max(int(used_up[0]) + 1, min(len(share), 2 * blocks))
+    if len(used_up) and (share[used_up[0]] < 0.5) != (end < 0.5):
+        return Growth("melted" if end < 0.5 else "grew", 0.0, float("inf"), start, end)
     parts = np.array_split(np.arange(stop), min(blocks, stop))
     t = np.array([time[p].mean() for p in parts])
     x = np.array([share[p].mean() for p in parts])
