@@ -11,7 +11,7 @@ from ase.calculators.lj import LennardJones
 from megabar.campaign.tasks import Store
 from megabar.cli.main import main
 from megabar.crystals import prototypes
-from megabar.errors import InputError, NotConverged, PhaseUnknown, PotentialUnknown
+from megabar.errors import InputError, NotConverged, PhaseUnknown, PotentialUnknown, RunError
 from megabar.firstprinciples.levels import PBE_GPAW_1
 from megabar.thermodynamics import series
 from megabar.thermodynamics.engines import LevelCalculator, choose, from_identity
@@ -81,6 +81,22 @@ def test_unconverged_says_by_how_much():
         relax(bulk("Ar", "hcp", a=3.4, c=6.5), lennard_jones(), 2.0, steps=2)
     with pytest.raises(InputError, match="periodic"):
         relax(Atoms("Ar2", positions=[[0, 0, 0], [3, 0, 0]]), lennard_jones())
+
+
+@pytest.mark.parametrize("grade", [0.9, 3.0, 40.0])
+def test_a_crystal_beyond_its_potential_is_noted_or_refused(grade):
+    class Graded(LennardJones):
+        def calculate(self, *arguments, **named):
+            super().calculate(*arguments, **named)
+            self.results["grade"] = np.array([grade])
+
+    calculator = Graded(sigma=SIGMA, epsilon=EPSILON, rc=6.0 * SIGMA, smooth=False)
+    if grade > 10.0:
+        with pytest.raises(RunError, match=r"at 1 GPa went to .* per atom, extrapolation grade 40: .* train again"):
+            relax(bulk("Ar", "fcc", a=5.2), calculator, 1.0)
+        return
+    notes = relax(bulk("Ar", "fcc", a=5.2), calculator, 1.0).notes
+    assert [n.split(":")[0] for n in notes] == (["extrapolation grade 3.00"] if grade > 1.05 else [])
 
 
 def test_series_resumes_and_passes_crystals_on(tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ from ase.optimize import BFGS
 
 from megabar.campaign.files import atomic_path, write_csv, write_json
 from megabar.crystals.files import write_frames
-from megabar.errors import InputError, NotConverged
+from megabar.errors import InputError, NotConverged, RunError
 from megabar.units import EV_PER_A3_IN_GPA, pressure_GPa, stress_matrix
 
 Symmetry = Literal["keep", "free", "break"]
@@ -28,7 +28,9 @@ FOUND_A = 1e-2
 """Tolerance in A for the symmetry of what came out: converged ions still sit a few 1e-3 A off in soft directions."""
 BREAK_A, BREAK_STRAIN = 0.03, 0.01
 """Random displacement and strain that break a symmetry: well above the tolerances, well below a bond."""
-GRADE_NOTED = 1.05
+GRADE_NOTED, GRADE_REFUSED = 1.05, 10.0
+"""Extrapolation grades of the relaxed crystal from which a note is made, and from which there is no result: descending
+into a hole of the potential ends there (bcc Ca at 140 GPa: 2.6 A^3 per atom, grade 40)."""
 _MAXIMUM_STEP = 0.15
 
 
@@ -141,7 +143,8 @@ def relax(atoms: Atoms, calculator: Calculator, pressure_GPa: float = 0.0, *, sy
     `symmetry`: "keep" holds the space group; "free" holds nothing (a start on a saddle stays there); "break" moves ions
     and cell at random first (`seed`), so that a crystal that wants to leave its symmetry does. Converged when every
     force is below `force_eV_per_A` and every component of the stress within `stress_GPa` of the pressure.
-    Raises NotConverged after `steps`, InputError for a cell that is no crystal.
+    Raises NotConverged after `steps`, RunError for a crystal that collapsed into what its potential does not know,
+    InputError for a cell that is no crystal.
     """
     if not atoms.pbc.all() or abs(atoms.cell.volume) < 1e-3:
         raise InputError(f"{atoms.get_chemical_formula()}: not periodic in three directions; give a full cell")
@@ -206,9 +209,14 @@ def _result(frame: Atoms, target_GPa: float, before: str, history: np.ndarray, s
     forces, stress = frame.get_forces(), frame.get_stress(voigt=True)
     reached = pressure_GPa(stress)
     notes = []
-    grade = getattr(frame.calc, "results", {}).get("grade")
-    if grade is not None and float(np.max(grade)) > GRADE_NOTED:
-        notes.append(f"extrapolation grade {float(np.max(grade)):.2f}: the potential was not trained on this (limit 1)")
+    grade = float(np.max(getattr(frame.calc, "results", {}).get("grade", 0.0)))
+    if grade > GRADE_REFUSED:
+        each = frame.get_volume() / len(frame)
+        raise RunError(f"{frame.get_chemical_formula()} at {target_GPa:g} GPa went to {each:.2f} A^3 per atom, "
+                       f"extrapolation grade {grade:.0f}: the potential was not trained on anything like it; "
+                       "stay at pressures where the grade is near 1, or label this crystal and train again")
+    if grade > GRADE_NOTED:
+        notes.append(f"extrapolation grade {grade:.2f}: the potential was not trained on this (limit 1)")
     final = Atoms(frame.numbers, cell=frame.cell, positions=frame.positions, pbc=True, info=dict(frame.info))
     after = space_group(final)
     if after != before:
