@@ -177,10 +177,14 @@ def test_a_second_fit_begins_where_the_first_ended(tmp_path, labelled_file, caps
     assert list(card["energy_shift_in_file_eV"].values()) == pytest.approx(in_file.tolist(), abs=1e-5)
     assert main(["train", str(few), "--out", str(tmp_path / "w"), "--start", str(pre), "--draft", str(few)]) == 2
     assert "leave out --start" in capsys.readouterr().err
-    wrong = tmp_path / "wrong.yaml"
-    wrong.write_text(few_settings.read_text().replace("neurons: 10", "neurons: 12"))
-    assert main(["train", str(few), "--out", str(tmp_path / "w"), "--config", str(wrong), "--start", str(pre)]) == 2
-    assert "neurons 10 for 12" in capsys.readouterr().err
+    for change, words in (("neurons: 12", "neurons 10 for 12"), ("l_max: [4, 0, 0]", "l_max (4, 2, 0) for (4, 0, 0)"),
+                          ("cutoff_radial_A: 6.0", "cutoffs_A (5.0, 4.0) for (6.0")):
+        wrong = tmp_path / "wrong.yaml"
+        key = change.split(":")[0]
+        kept = [line for line in few_settings.read_text().splitlines() if not line.startswith(f"{key}:")]
+        wrong.write_text("\n".join([*kept, change]) + "\n")
+        assert main(["train", str(few), "--out", str(tmp_path / "w"), "--config", str(wrong), "--start", str(pre)]) == 2
+        assert words in capsys.readouterr().err
 
 
 def test_energy_shifts_live_in_the_file():

@@ -175,9 +175,12 @@ def moved(model: NEPModel, shifts_eV: np.ndarray) -> NEPModel:
 
 def _check_form(model: NEPModel, elements: Sequence[str], settings: NEPSettings, path: Path) -> None:
     wanted = {"elements": tuple(elements), "neurons": settings.neurons, "n_max": tuple(settings.n_max),
-              "basis_size": tuple(settings.basis_size)}
+              "basis_size": tuple(settings.basis_size), "l_max": tuple(settings.l_max),
+              "cutoffs_A": (settings.cutoff_radial_A, settings.cutoff_angular_A)}
     found = {"elements": tuple(model.elements), "neurons": model.neurons + 1, "n_max": tuple(model.n_max),
-             "basis_size": tuple(model.basis_size)}
+             "basis_size": tuple(model.basis_size),
+             "l_max": (model.l_max, 2 * int(model.has_q222), int(model.has_q1111)),
+             "cutoffs_A": (float(model.cutoff_radial_A.max()), float(model.cutoff_angular_A.max()))}
     if other := [f"{key} {found[key]} for {wanted[key]}" for key in wanted if found[key] != wanted[key]]:
         raise InputError(f"{path}: has {', '.join(other)}; start from a potential of the form that is trained, or give "
                          "its settings with --config")
