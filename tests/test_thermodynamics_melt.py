@@ -14,9 +14,9 @@ from ase.neighborlist import neighbor_list
 from megabar.cli.main import main
 from megabar.crystals import prototypes
 from megabar.dynamics.trajectory import Frame
-from megabar.errors import InputError
+from megabar.errors import InputError, RunError
 from megabar.thermodynamics import coexistence
-from megabar.thermodynamics.melt import bracket, hysteresis_K, zero_of_rate
+from megabar.thermodynamics.melt import MeltCampaign, MeltingPoint, bracket, hysteresis_K, zero_of_rate
 from megabar.thermodynamics.melt_settings import MeltSettings, bulk_cell, rectangular, starting_crystal
 from megabar.thermodynamics.melting_curves import MeltingLine, datchi_K, fit_line, kechin_K
 from megabar.thermodynamics.solidity import (
@@ -234,6 +234,22 @@ def test_bad_input_is_one_line_and_nothing_written(tmp_path, capsys, monkeypatch
     captured = capsys.readouterr()
     assert captured.out == "" and captured.err.count("\n") == 1 and word in captured.err
     assert not list(tmp_path.iterdir())
+
+
+def test_one_lost_pressure_does_not_take_the_others_with_it(tmp_path, monkeypatch):
+    campaign = MeltCampaign(MeltSettings(formula="CaH4", pressure="20,40,60 GPa"), tmp_path)
+
+    def point(self, pressure, report=None):
+        if pressure < 50.0:
+            raise RunError(f"lost at {pressure:g}")
+        return object.__new__(MeltingPoint)
+
+    monkeypatch.setattr(MeltCampaign, "point", point)
+    points, failed = campaign.run(jobs=2)
+    assert len(points) == 1 and failed == {20.0: "lost at 20", 40.0: "lost at 40"}
+    campaign.pressures_GPa = [20.0, 40.0]
+    with pytest.raises(RunError, match="lost at 20"):
+        campaign.run()
 
 
 def test_dry_run_says_the_cost_and_writes_nothing(tmp_path, capsys, monkeypatch):

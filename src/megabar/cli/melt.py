@@ -62,10 +62,11 @@ def melt(
     with RunRecord(folder, "melt", settings.model_dump(), settings.seed) as record:
         record.citations += CITATIONS
         record.hashes.update({str(k): str(v) for k, v in campaign.pair.items() if k == "hash"})
-        points = campaign.run(jobs, stderr.print)
+        points, failed = campaign.run(jobs, stderr.print)
         for point in points:
             point.save(folder if len(points) == 1 else folder / f"{point.pressure_GPa:g}GPa")
-        result: dict[str, Any] = {"formula": settings.formula, "points": [p.summary() for p in points]}
+        result: dict[str, Any] = {"formula": settings.formula, "points": [p.summary() for p in points],
+                                  "failed": {f"{p:g} GPa": text for p, text in failed.items()}}
         if len(points) > 1:
             line = fit_line([p.pressure_GPa for p in points], [p.temperature_K for p in points],
                             [p.error_K for p in points], f"{settings.formula} melts")
@@ -78,7 +79,8 @@ def melt(
     text = table(["P (GPa)", "Tm (K)", "error", "heated to", "frozen at", "hysteresis", "NPH", "dH (eV/fu)",
                   "dV (A3/fu)"], rows, f"{settings.formula} with {campaign.potential}")
     emit(result, json, text + f"\nfigures in {folder}/" + "".join(
-        f"\nnote: {p.pressure_GPa:g} GPa: {note}" for p in points for note in p.notes))
+        f"\nnote: {p.pressure_GPa:g} GPa: {note}" for p in points for note in p.notes)
+         + "".join(f"\nno melting point at {p:g} GPa: {text}" for p, text in failed.items()))
 
 
 def register(app: typer.Typer) -> None:

@@ -120,6 +120,7 @@ def run_map(plan: MapPlan, report: Report | None = None) -> SynthesisMap:
     """Compute what is missing and draw the map; nothing is computed twice."""
     enthalpy, melt, settings = plan.enthalpy, plan.melt, plan.settings
     product = plan.reaction.products[0].formula.text
+    lost: tuple[str, ...] = ()
     if enthalpy is None:
         folder = plan.out / "enthalpy"
         if report is not None:
@@ -131,7 +132,8 @@ def run_map(plan: MapPlan, report: Report | None = None) -> SynthesisMap:
         enthalpy = EnthalpyPart.load(folder, plan.reaction)
     if melt is None and not settings.skip_melt:
         folder = plan.out / "melt"
-        melted = plan.melt_campaign().run(report=report)
+        melted, failed = plan.melt_campaign().run(report=report)
+        lost = tuple(f"no melting point of {product} at {p:g} GPa: {text}" for p, text in failed.items())
         for point in melted:
             point.save(folder / f"{point.pressure_GPa:g}GPa")
         if len(melted) > 1:
@@ -141,7 +143,7 @@ def run_map(plan: MapPlan, report: Report | None = None) -> SynthesisMap:
     metals = {e for e in plan.reaction.elements if e != "H"}
     known = tuple(x for x in EXPERIMENTS if any(x.what.startswith(e) for e in metals))
     return synthesis_map(plan.reaction, enthalpy, melt, plan.pressure_GPa, plan.temperature_K, settings.entropy,
-                         (*known, *plan.runs), plan.overlays, plan.notes)
+                         (*known, *plan.runs), plan.overlays, (*plan.notes, *lost))
 
 
 def _cached(given: str | None, own: Path, load: Callable[[Path], Any], pattern: str) -> Any:

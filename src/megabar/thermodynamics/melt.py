@@ -311,11 +311,24 @@ class MeltCampaign:
 
     # running -------------------------------------------------------------------------------------------------------
 
-    def run(self, jobs: int = 1, report: Report | None = None) -> list[MeltingPoint]:
-        """All pressures, `jobs` at a time, in order of pressure."""
+    def run(self, jobs: int = 1, report: Report | None = None) -> tuple[list[MeltingPoint], dict[float, str]]:
+        """Melting points in order of pressure, `jobs` at a time, and what went wrong at the pressures that have none.
+
+        Raises RunError when there is no point at all.
+        """
+        def one(pressure: float) -> MeltingPoint | str:
+            try:
+                return self.point(pressure, report)
+            except RunError as error:
+                return str(error)
+
         self.store.root.mkdir(parents=True, exist_ok=True)
         with self.store.lock(), ThreadPoolExecutor(jobs) as pool:
-            return list(pool.map(lambda p: self.point(p, report), self.pressures_GPa))
+            found = dict(zip(self.pressures_GPa, pool.map(one, self.pressures_GPa), strict=True))
+        failed = {p: text for p, text in found.items() if isinstance(text, str)}
+        if len(failed) == len(found):
+            raise RunError(next(iter(failed.values())))
+        return [point for point in found.values() if isinstance(point, MeltingPoint)], failed
 
     def point(self, pressure: float, report: Report | None = None) -> MeltingPoint:
         """Melting point at `pressure` GPa, from stored tasks where there are any."""
