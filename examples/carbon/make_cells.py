@@ -1,7 +1,4 @@
-"""Writes diamond.extxyz and graphite.extxyz, the cells that README.md starts from (lattice constants at 300 K).
-
-Graphite is marked metallic: a semimetal wants the finer k-mesh.
-"""
+"""Writes diamond.extxyz and graphite.extxyz, the cells that README.md starts from (lattice constants at 300 K)."""
 
 from ase.build import bulk
 from ase.lattice.hexagonal import Graphite
@@ -11,5 +8,4 @@ diamond = bulk("C", "diamond", a=3.567)
 graphite = Graphite("C", latticeconstant={"a": 2.461, "c": 6.708})
 for name, atoms in (("diamond", diamond), ("graphite", graphite)):
     refine_symmetry(atoms, 1e-4)
-    atoms.info["metallic"] = name == "graphite"
     atoms.write(f"{name}.extxyz")
