@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from megabar.errors import InputError, RunError
 from megabar.thermodynamics.eos import EOSFit
 from megabar.thermodynamics.inputs import default_static_pressures_GPa
 from megabar.thermodynamics.phases import phase_diagram, read_overlay
-from megabar.thermodynamics.quasiharmonic import Gibbs
+from megabar.thermodynamics.quasiharmonic import Gibbs, load_gibbs
 from megabar.units import EV_PER_A3_IN_GPA
 
 
@@ -153,6 +154,22 @@ def test_cli_from_saved_phases(tmp_path, capsys, monkeypatch):
     assert result["phases"] == ["soft", "stiff"] and len(result["boundaries"]) == 1
     names = {p.name for p in (tmp_path / "phases-X").iterdir()}
     assert {"phases.png", "phases.csv", "boundaries.csv", "result.json", "run.yaml"} <= names
+
+
+def test_graphite_and_diamond_from_dft_meet_where_berman_and_simon_say():
+    """The phonons and energies of examples/carbon (PBEsol-D3). P = 0.71 + 0.0027 T (GPa, K): Berman and Simon, Z.
+    Elektrochem. 59, 333 (1955). Within 1 GPa: 20 meV/atom of the functional's error in E(diamond) - E(graphite)."""
+    computed = Path(__file__).parents[1] / "examples" / "carbon" / "computed"
+    graphite, diamond = (load_gibbs(computed / f"{name}.json") for name in ("graphite", "diamond"))
+    for temperature in (1000.0, 1500.0, 2000.0, 2500.0):
+        pressures = np.linspace(2.0, 9.0, 29)
+        difference = [diamond.gibbs_eV(p, temperature) - graphite.gibbs_eV(p, temperature) for p in pressures]
+        assert np.all(np.diff(difference) < 0.0)  # denser diamond gains with pressure
+        line = np.interp(0.0, -np.array(difference), pressures)
+        assert line == pytest.approx(0.71 + 0.0027 * temperature, abs=1.0)
+    # Measured at 300 K (a = 3.567 A; 2.461 and 6.708 A): PBEsol crystals are smaller by 1 %, D3 pulls layers by 2 %.
+    assert diamond.volume_A3(0.0, 300.0) == pytest.approx(3.567**3 / 8, rel=0.02)
+    assert graphite.volume_A3(0.0, 300.0) == pytest.approx(2.461**2 * 3**0.5 / 2 * 6.708 / 4, rel=0.03)
 
 
 @pytest.mark.parametrize("arguments, word", [
