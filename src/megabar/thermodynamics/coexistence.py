@@ -40,8 +40,8 @@ MELTED_DISPLACEMENT = 0.2
 """A framework has melted when it has flowed farther over a segment, root mean square, than this share of the spacing
 of its sites; vibration and rotation are not counted."""
 CLOSE_RADII_SHARE = 0.55
-"""Share of covalent radii for the distance guard, below the usual 0.60: superheated melts come closer than crystals do
-(Ca-Ca 2.10 A was seen in CaH4 at 40 GPa and 2900 K), and potentials are trained on dimers and squeezed cells there."""
+"""Share of covalent radii for the distance guard of a metal and hydrogen, below the usual 0.60: superheated melts come
+closer than crystals do, and potentials are trained on dimers and squeezed cells there."""
 SEGMENT_RATIO = 1.15
 """Rise of temperature over one heating segment, after which it is asked whether the crystal still stands: much hotter
 than its melting point a melt leaves the domain of its potential."""
@@ -110,9 +110,10 @@ def _stage(inputs: Mapping[str, Any], atoms: Atoms, ensemble: Sequence[str], tim
 
 
 def _shortest_A(elements: Sequence[str]) -> dict[tuple[str, str], float]:
-    """Shortest distances by sorted pair; H-H is left at the usual guard."""
-    return {(a, b): CLOSE_RADII_SHARE * float(covalent_radii[[atomic_numbers[a], atomic_numbers[b]]].sum())
-            for k, a in enumerate(elements) for b in elements[k:] if (a, b) != ("H", "H")}
+    """Shortest distances of hydrogen and each other element, by sorted pair; others are left at the usual guard."""
+    others = [e for e in elements if e != "H"] if "H" in elements else []
+    radius = {e: float(covalent_radii[atomic_numbers[e]]) for e in elements}
+    return {(min(e, "H"), max(e, "H")): CLOSE_RADII_SHARE * (radius[e] + radius["H"]) for e in others}
 
 
 def _steps(inputs: Mapping[str, Any], time_ps: float) -> int:
