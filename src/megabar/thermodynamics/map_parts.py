@@ -145,14 +145,14 @@ class MeltPart:
 
 
 def read_runs(folders: Sequence[str | Path]) -> tuple[tuple[MapPoint, ...], tuple[str, ...]]:
-    """Finished reaction runs in the folders (each one a run, or full of runs), and notes on those that cannot be read.
+    """Finished reaction runs in the folders (each a run, a series, or full of runs), and notes on those that cannot be read.
 
     A run has made its product when the hydride took up at least 0.8 of what separates it from the next hydride with one
     more H2 per metal; the product's name is what its analysis says.
     """
     points, notes, seen = [], [], set()
     for folder in map(Path, folders):
-        for path in sorted(p for depth in ("", "*/", "*/*/") for p in folder.glob(f"{depth}result.json")):
+        for path in sorted(p for depth in ("", "*/", "*/*/", "tasks/*/*/") for p in folder.glob(f"{depth}result.json")):
             if path.resolve() in seen:
                 continue
             seen.add(path.resolve())
