@@ -121,6 +121,8 @@ def run_folder(root, last: float, name: str = "run") -> None:
 def test_runs_are_read_and_damaged_ones_said(tmp_path):
     run_folder(tmp_path, 3.9)
     run_folder(tmp_path, 2.4, "cold")
+    run_folder(tmp_path, 4.1, "series/tasks/ab/abcd/run")  # its task holds the same result beside it
+    run_folder(tmp_path, 4.1, "series/tasks/ab/abcd")
     write_json(tmp_path / "control" / "result.json", {"h2_molecules": 0, "analysis": {}})
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "result.json").write_text("{")
@@ -128,6 +130,7 @@ def test_runs_are_read_and_damaged_ones_said(tmp_path):
     points, notes = read_runs([tmp_path, tmp_path])
     assert [p.made for p in points] == [False, True] and len(notes) == 1 and "bad" in notes[0]
     assert points[1].pressure_GPa == 40.0 and "2.0 to 3.9" in points[1].note
+    assert [p.note.split(" in ")[0] for p in read_runs([tmp_path / "series"])[0]] == ["H per metal 2.0 to 4.1"]
 
 
 def test_experiments_are_cited_with_their_conditions():
