@@ -145,7 +145,7 @@ class MeltPart:
 
 
 def read_runs(folders: Sequence[str | Path]) -> tuple[tuple[MapPoint, ...], tuple[str, ...]]:
-    """Finished reaction runs in the folders (each a run, a series, or full of runs), and notes on those that cannot be read.
+    """Finished reaction runs in the folders (each a run, a series, or full of runs), and notes on the unreadable.
 
     A run has made its product when the hydride took up at least 0.8 of what separates it from the next hydride with one
     more H2 per metal; the product's name is what its analysis says.
