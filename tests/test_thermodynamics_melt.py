@@ -16,7 +16,7 @@ from megabar.crystals import prototypes
 from megabar.dynamics.trajectory import Frame
 from megabar.errors import InputError, RunError
 from megabar.thermodynamics import coexistence
-from megabar.thermodynamics.melt import MeltCampaign, MeltingPoint, bracket, hysteresis_K, zero_of_rate
+from megabar.thermodynamics.melt import Bracket, MeltCampaign, MeltingPoint, bracket, hysteresis_K, zero_of_rate
 from megabar.thermodynamics.melt_settings import MeltSettings, bulk_cell, rectangular, starting_crystal
 from megabar.thermodynamics.melting_curves import MeltingLine, datchi_K, fit_line, kechin_K
 from megabar.thermodynamics.solidity import (
@@ -123,13 +123,25 @@ def test_bracket_closes_on_a_known_point(melting, dead):
     assert found.low_K is not None and found.high_K is not None
     assert found.low_K < melting <= found.high_K
     assert found.high_K - found.low_K <= (100.0 if dead == 0.0 else 150.0) + 0.2
-    value, error = zero_of_rate(found, 50.0)
+    if found.from_heating:  # no run with both phases melted: one rate is no line
+        assert zero_of_rate(found) is None
+        return
+    value, error = zero_of_rate(found)
     assert abs(value - melting) < 3.0 * max(error, 2.0) and error < 60.0
+
+
+def test_rates_that_level_off_do_not_pull_the_zero_to_an_end():
+    """Growth as in the CaH4 of the page, 0.4 per 50 K at melting and 0.5 at most: a line through all ends at 2000 K."""
+    runs = {1852.5: Growth("grew", 0.0, math.inf, 1.0, 1.0), 2037.8: Growth("grew", 0.105, 0.03, 0.6, 1.0),
+            2084.1: Growth("melted", -0.311, 0.03, 0.6, 0.0), 2223.1: Growth("melted", -0.476, 0.03, 0.6, 0.0)}
+    value, error = zero_of_rate(Bracket(2037.8, 2084.1, runs))
+    assert value == pytest.approx(2037.8 + 46.3 * 0.105 / 0.416, abs=3.0) and 1.0 < error < 10.0
+    assert zero_of_rate(Bracket(1852.5, 2037.8, runs)) is None  # one rate is not known
 
 
 def test_bracket_that_never_grows_or_contradicts_itself_says_so():
     always = bracket(lambda t: Growth("melted", -0.1, 0.01, 0.5, 0.0), 500.0, 900.0, 50.0)
-    assert always.low_K is None and zero_of_rate(always, 50.0) is None
+    assert always.low_K is None and zero_of_rate(always) is None
     top = bracket(lambda t: Growth("grew", 0.1, 0.01, 0.5, 1.0), 500.0, 900.0, 50.0)
     assert top.from_heating and top.high_K == 900.0 and top.low_K > 800.0
     liar = bracket(lambda t: Growth("grew" if round(t) == 700 else "melted", 0.0, 0.01, 0.5, 0.0), 700.0, 705.0, 50.0)

@@ -118,18 +118,17 @@ def _ends(runs: Mapping[float, Growth]) -> tuple[float | None, float | None]:
     return (max(grew) if grew else None), (min(melted) if melted else None)
 
 
-def zero_of_rate(found: Bracket, tolerance_K: float, samples: int = 400, seed: int = 0) -> tuple[float, float] | None:
-    """Temperature and standard error where a line through growth rates vanishes, kept inside the bracket.
+def zero_of_rate(found: Bracket, samples: int = 400, seed: int = 0) -> tuple[float, float] | None:
+    """Temperature and standard error where a line through the growth rates inside the bracket vanishes; None with less
+    than two of them.
 
-    Runs within twice the bracket's width are used (growth is linear in temperature only near melting), weighted by
-    their errors plus a tenth of the largest rate for the line being only nearly straight.
+    Those at its ends count, those beyond do not (far from melting, rates level off). They are weighted by their errors
+    plus a tenth of the largest rate for the line being only nearly straight; the zero is kept inside.
     """
     if found.low_K is None or found.high_K is None:
         return None
-    width = max(found.high_K - found.low_K, 2.0 * tolerance_K)
     middle = 0.5 * (found.low_K + found.high_K)
-    near = {t: g for t, g in found.runs.items() if abs(t - middle) <= 2.0 * width and math.isfinite(g.rate_error_per_ps)
-            and g.rate_error_per_ps < 1e5}
+    near = {t: g for t, g in found.runs.items() if found.low_K <= t <= found.high_K and g.rate_error_per_ps < 1e5}
     if len(near) < 2:
         return None
     t = np.array(list(near))
@@ -380,7 +379,7 @@ class MeltCampaign:
             raise RunError(f"melt: {name}: no temperature was found at which the crystal of {atoms} atoms grew; "
                            "lengthen --time, or heat more slowly (--segment)")
         middle, half = 0.5 * (found.low_K + found.high_K), 0.5 * (found.high_K - found.low_K)
-        fitted = zero_of_rate(found, self.tolerance_K)
+        fitted = zero_of_rate(found)
         value, error = fitted if fitted is not None else (middle, half)
         return SizeResult(atoms, value, max(half, error), found)
 
