@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -45,6 +47,22 @@ def test_pressure_with_pulay_term_is_the_volume_derivative(tmp_path):
         volumes.append(atoms.get_volume())
     numerical = -(energies[1] - energies[0]) / (volumes[1] - volumes[0]) * EV_PER_A3_IN_GPA
     assert pressure_GPa(label.stress_eV_per_A3) == pytest.approx(numerical, abs=0.15)
+
+
+@pytest.mark.gpaw
+def test_an_atom_alone_has_its_lattices_symmetry_wherever_it_sits(tmp_path):
+    """bcc Ca, with the atom off the origin: the same energy from as few k-points (all of them took hours)."""
+    chosen = replace(level("pbe-gpaw-1"), k_spacing_metal_per_A=0.7)
+    labels, points = [], []
+    for name, position in (("origin", (0.0, 0.0, 0.0)), ("off", (0.03, 0.02, -0.01))):
+        folder = tmp_path / name
+        folder.mkdir()
+        atoms = Atoms("Ca", positions=[position], cell=prototypes.build("M-bcc", "Ca", 40.0).cell, pbc=True,
+                      info={"metallic": True})
+        labels.append(gpaw.compute(atoms, chosen, folder))
+        points.append(re.search(r"Number of IBZ points: (\d+)", (folder / "gpaw.txt").read_text()).group(1))
+    assert points[0] == points[1] and labels[0].energy_eV == pytest.approx(labels[1].energy_eV, abs=1e-6)
+    assert np.abs(labels[1].forces_eV_per_A).max() < 1e-6
 
 
 @pytest.mark.gpaw

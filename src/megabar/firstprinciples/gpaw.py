@@ -54,7 +54,10 @@ def compute(atoms: Atoms, level: Level, folder: Path) -> Label:
     from gpaw import GPAW, KohnShamConvergenceError
     from gpaw.new.symmetry import SymmetryAnalysisBug
 
-    frame = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
+    # An atom alone has the symmetry of its lattice wherever it sits; GPAW sees it only at the origin, and would take
+    # every k-point off it (hours for compressed strontium).
+    positions = np.zeros((1, 3)) if len(atoms) == 1 else atoms.positions
+    frame = Atoms(atoms.numbers, positions=positions, cell=atoms.cell, pbc=True)
     log = folder / "gpaw.txt"
     settings = parameters(atoms, level)
     try:
