@@ -47,7 +47,7 @@ def _runs(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except (PermissionError, OverflowError):  # somebody else's, or no number of ours
-        return True
+        pass
     return True
 
 

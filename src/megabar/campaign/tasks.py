@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from megabar.campaign.files import content_hash, plain, write_json
+from megabar.campaign.files import atomic_path, content_hash, plain, write_json
 from megabar.errors import InputError
 
 
@@ -79,15 +79,13 @@ class Store:
             status = "done" if done is not None else "failed" if failed is not None else "unfinished"
             rows.append((file.parent.name, entry.get("function"), entry.get("version"), status,
                          (done or failed or {}).get("wall_time_s"), (failed or {}).get("reason")))
-        temporary = self.root / f".index.{os.getpid()}.sqlite"
-        temporary.unlink(missing_ok=True)
-        connection = sqlite3.connect(temporary)
-        with connection:
-            connection.execute("create table task (hash text primary key, function text, version text, status text, "
-                               "wall_time_s real, reason text)")
-            connection.executemany("insert into task values (?, ?, ?, ?, ?, ?)", rows)
-        connection.close()
-        os.replace(temporary, self.root / "index.sqlite")
+        with atomic_path(self.root / "index.sqlite") as temporary:
+            connection = sqlite3.connect(temporary)
+            with connection:
+                connection.execute("create table task (hash text primary key, function text, version text, "
+                                   "status text, wall_time_s real, reason text)")
+                connection.executemany("insert into task values (?, ?, ?, ?, ?, ?)", rows)
+            connection.close()
         return len(rows)
 
     def lock(self) -> Any:
