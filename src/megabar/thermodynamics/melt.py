@@ -122,13 +122,16 @@ def zero_of_rate(found: Bracket, samples: int = 400, seed: int = 0) -> tuple[flo
     """Temperature and standard error where a line through the growth rates inside the bracket vanishes; None with less
     than two of them.
 
-    Those at its ends count, those beyond do not (far from melting, rates level off). They are weighted by their errors
-    plus a tenth of the largest rate for the line being only nearly straight; the zero is kept inside.
+    Those at its ends count, those beyond do not (far from melting, rates level off), but where nothing melted beside
+    its melt the next one below stands in for the upper end. They are weighted by their errors plus a tenth of the
+    largest rate for the line being only nearly straight; the zero is kept inside.
     """
     if found.low_K is None or found.high_K is None:
         return None
     middle = 0.5 * (found.low_K + found.high_K)
-    near = {t: g for t, g in found.runs.items() if found.low_K <= t <= found.high_K and g.rate_error_per_ps < 1e5}
+    known = {t: g for t, g in found.runs.items() if g.rate_error_per_ps < 1e5}
+    near = {t: known[t] for t in sorted(known)[-2:]} if found.from_heating else {
+        t: g for t, g in known.items() if found.low_K <= t <= found.high_K}
     if len(near) < 2:
         return None
     t = np.array(list(near))
@@ -260,11 +263,12 @@ class MeltCampaign:
     def _coexist_task(self, pressure: float, heated: Mapping[str, Any], cooled: Mapping[str, Any], temperature: float,
                       atoms: int, thermostat: bool) -> Task:
         cell = bulk_cell(self.crystals[pressure].unit, atoms // 2, TALL)
-        # Stretched a little beyond the melt's own density, the upper half melts sooner; the barostat takes it back.
-        stretch = LOOSE * heated["liquid_volume_A3"] / heated["solid_volume_A3"]
-        ratio = (heated["liquid_volume_A3"] / heated["solid_volume_A3"] if cooled["fits"] is None else
-                 np.polyval(cooled["fits"]["volume_A3"], temperature)
-                 / np.polyval(heated["fits"]["volume_A3"], temperature))
+        # Stretched a little beyond the melt's own density, a half melts sooner; the piston takes it back.
+        ratio = heated["liquid_volume_A3"] / heated["solid_volume_A3"]
+        stretch = LOOSE * ratio
+        if cooled["fits"] is not None:
+            ratio = (np.polyval(cooled["fits"]["volume_A3"], temperature)
+                     / np.polyval(heated["fits"]["volume_A3"], temperature))
         solid = min(max(float(np.polyval(heated["order_fit"], temperature)), heated["liquid_order"] + 0.1), 1.0)
         return Task("megabar.thermodynamics.coexistence:coexist", VERSIONS["coexist"], {
             **self._base(pressure), "crystal": cell_record(cell), "temperature_K": temperature,
