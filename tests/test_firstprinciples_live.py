@@ -65,6 +65,35 @@ def test_an_atom_alone_has_its_lattices_symmetry_wherever_it_sits(tmp_path):
     assert np.abs(labels[1].forces_eV_per_A).max() < 1e-6
 
 
+def calcium(a_A):
+    return Atoms("Ca", cell=a_A / 2 * (1 - np.eye(3)), pbc=True, info={"metallic": True})
+
+
+@pytest.mark.gpaw
+def test_calcium_is_at_rest_where_pbe_has_it(tmp_path):
+    """fcc Ca at 5.530 A (Haas, Tran and Blaha, Phys. Rev. B 79, 085104 (2009), 10.1103/PhysRevB.79.085104): no pressure
+    to 0.3 GPa, half a per cent of the lattice constant at a modulus of 17 GPa."""
+    label = gpaw.compute(calcium(5.530), level("pbe-gpaw-1"), tmp_path)
+    assert pressure_GPa(label.stress_eV_per_A3) == pytest.approx(0.0, abs=0.3)
+
+
+@pytest.mark.gpaw
+def test_metal_without_hydrogen_has_empty_bands(tmp_path, monkeypatch):
+    """Compressed fcc Ca (19.7 A^3): more bands change nothing. With those of GPAW's own choice, all full, it is 127 meV
+    higher; the label is then made again with more."""
+    chosen, atoms = replace(level("pbe-gpaw-1"), k_spacing_metal_per_A=0.45), calcium((4 * 19.7) ** (1 / 3))
+    made, energies = gpaw.parameters(atoms, chosen), {}
+    for name, bands in (("enough", made["nbands"]), ("more", 16), ("full", 5)):
+        folder = tmp_path / name
+        folder.mkdir()
+        monkeypatch.setattr(gpaw, "parameters", lambda atoms, level, bands=bands: {**made, "nbands": bands})
+        energies[name] = gpaw.compute(atoms, chosen, folder).energy_eV
+    assert energies["more"] == pytest.approx(energies["enough"], abs=1e-3)
+    assert energies["full"] == pytest.approx(energies["enough"], abs=1e-3)
+    monkeypatch.setattr(gpaw, "EMPTY", 1.0)
+    assert gpaw.compute(atoms, chosen, tmp_path / "full").energy_eV > energies["enough"] + 0.05
+
+
 @pytest.mark.gpaw
 def test_hydrogen_molecule_bond(tmp_path):
     """PBE bond length 0.752 A in a box (0.7505 A all-electron: Zhang et al., New J. Phys. 20, 063020 (2018))."""

@@ -101,6 +101,13 @@ def random_cell_vectors(volume_A3: float, rng: np.random.Generator) -> np.ndarra
             return cell * (volume_A3 / scaled) ** (1.0 / 3.0)
 
 
+def random_volume_A3(metal: str, n_metal: int, n_hydrogen: int, pressure_GPa: float) -> float:
+    """Starting volume of a random cell, A^3: a hydride's of that content, or fluid hydrogen's."""
+    if n_metal:
+        return n_metal * hydride_volume_A3(metal, n_hydrogen / n_metal, pressure_GPa)
+    return HYDROGEN_MOLECULE.volume_A3(pressure_GPa) * n_hydrogen / 2.0
+
+
 def random_hydride(metal: str, n_metal: int, n_hydrogen: int, pressure_GPa: float, rng: np.random.Generator,
                    minima: Mapping[str, float] | None = None, volume_scale: float = 1.0,
                    cubic: bool = False, h2_share: float = 0.0) -> Atoms:
@@ -112,11 +119,7 @@ def random_hydride(metal: str, n_metal: int, n_hydrogen: int, pressure_GPa: floa
     minima = dict(minima or {})
     n_molecules = int(h2_share * n_hydrogen / 2.0 + 1e-9)
     numbers = np.array([_number(metal)] * n_metal + [1] * n_hydrogen)
-    if n_metal:
-        volume = n_metal * hydride_volume_A3(metal, n_hydrogen / n_metal, pressure_GPa)
-    else:
-        volume = HYDROGEN_MOLECULE.volume_A3(pressure_GPa) * n_hydrogen / 2.0
-    volume *= volume_scale
+    volume = random_volume_A3(metal, n_metal, n_hydrogen, pressure_GPa) * volume_scale
     check_packing(numbers, volume, minima)
     for _ in range(10):
         cell = np.eye(3) * volume ** (1.0 / 3.0) if cubic else random_cell_vectors(volume, rng)

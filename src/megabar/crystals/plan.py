@@ -10,7 +10,7 @@ from ase import Atoms
 from pydantic import Field, field_validator
 
 from megabar.campaign.settings import Settings
-from megabar.crystals import dimers, interfaces, packing, prototypes, volumes
+from megabar.crystals import dimers, interfaces, packing, prototypes, symmetry, volumes
 from megabar.errors import InputError
 
 Range = Annotated[tuple[float, float], Field(description="lowest and highest value")]
@@ -62,6 +62,9 @@ class RandomBlock(Block):
     volume_scale: Range = Field((0.95, 1.2), description="Range of volume against the starting volume at P.")
     min_distance_A: dict[str, float] = Field(default_factory=dict, description="Minimum distances by H-H, H-M, M-M.")
     cubic: bool = Field(False, description="Cubic cells (melts and fluids) instead of random ones.")
+    space_groups: list[str] = Field(default_factory=list, description="Cells with these space groups, taken in turn "
+                                    "(P2_1, P2_12_12_1, P222, ...): labels at a half to a fifth of the cost, and "
+                                    "exploration keeps the symmetry.")
 
     @field_validator("min_distance_A")
     @classmethod
@@ -71,6 +74,13 @@ class RandomBlock(Block):
                 raise ValueError(f"pair {pair!r} is unknown: use {', '.join(packing.MIN_DISTANCES_A)}")
             if not 0.0 < distance < 10.0:
                 raise ValueError(f"{pair} of {distance} A is outside 0-10 A")
+        return value
+
+    @field_validator("space_groups")
+    @classmethod
+    def _groups(cls, value: list[str]) -> list[str]:
+        for name in value:
+            symmetry.space_group(name)
         return value
 
 
@@ -141,10 +151,12 @@ def generate(plan: Plan) -> Iterator[Atoms]:
                 raise InputError(f"block {number} ({block.kind}, {block.generator}), cell {index}: {error}") from None
             parent = atoms.info.pop("parent", f"{block.kind}-{number}-{index}")
             metallic = bool(atoms.info.get("metallic", False))
+            kept = {key: atoms.info[key] for key in ("space_group",) if key in atoms.info}
             atoms.info = {
                 "kind": block.kind, "parent": parent, "metallic": metallic,
                 "target_pressure_GPa": float(round(pressure, 3)),
                 "origin": f"cells {block.generator} {atoms.info.get('made', '')} seed={plan.seed}/{number}/{index}",
+                **kept,
             }
             for name in set(atoms.arrays) - {"numbers", "positions"}:
                 del atoms.arrays[name]
@@ -217,18 +229,29 @@ def _symmetric_part(atoms: Atoms, strain: np.ndarray, block: PrototypeBlock, rng
 
 
 def _random(block: RandomBlock, metal: str, index: int, pressure: float, rng: np.random.Generator) -> Atoms:
+    names = block.space_groups
+    group = symmetry.space_group(names[index % len(names)]) if names else None
     for _ in range(200):
         n_metal = int(rng.integers(block.n_metal[0], block.n_metal[1] + 1))
         n_hydrogen = (int(round(n_metal * rng.uniform(*block.h_per_metal))) if n_metal
                       else 2 * int(rng.integers(block.n_hydrogen[0] // 2, block.n_hydrogen[1] // 2 + 1)))
-        if 0 < n_metal + n_hydrogen <= block.max_atoms:
+        if 0 < n_metal + n_hydrogen <= block.max_atoms and (group is None
+                                                            or symmetry.fits(n_metal, n_hydrogen, group, rng)):
             break
     else:
-        raise InputError(f"no composition with at most max_atoms {block.max_atoms}: raise it or lower h_per_metal")
+        of = f"of whole orbits of {group.name} " if group is not None else ""
+        raise InputError(f"no composition {of}with at most max_atoms {block.max_atoms}: raise it or lower h_per_metal")
     share = float(rng.uniform(*block.h2_share))
-    atoms = packing.random_hydride(metal, n_metal, n_hydrogen, pressure, rng, block.min_distance_A,
-                                   float(rng.uniform(*block.volume_scale)), block.cubic, share)
-    atoms.info = {"made": atoms.get_chemical_formula(),
+    scale = float(rng.uniform(*block.volume_scale))
+    made = {}
+    if group is not None:
+        atoms = symmetry.random_symmetric(metal, n_metal, n_hydrogen, pressure, group, rng, block.min_distance_A,
+                                          scale, share)
+        made = {"space_group": group.name}
+    else:
+        atoms = packing.random_hydride(metal, n_metal, n_hydrogen, pressure, rng, block.min_distance_A, scale,
+                                       block.cubic, share)
+    atoms.info = {"made": " ".join([atoms.get_chemical_formula(), *made.values()]), **made,
                   "metallic": volumes.short_of_hydrogen(metal, n_metal, n_hydrogen)}
     return atoms
 

@@ -12,16 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from ase import Atoms
+from ase import Atoms, units
 from ase.neighborlist import neighbor_list
 
 from megabar.crystals.files import read_frames
+from megabar.crystals.symmetry import SpaceGroup, space_group, symmetric_vectors, symmetrized
 from megabar.dynamics import protocols
 from megabar.dynamics.guards import LABELLED_HH_A, Guards, frame_atoms
 from megabar.dynamics.lammps import PairStyle
 from megabar.dynamics.stage import Stage, run_stage
 from megabar.dynamics.trajectory import read_trajectory
-from megabar.errors import GuardFired, RunError
+from megabar.errors import GuardFired, InputError, RunError
 from megabar.potential.library import Potential
 
 LARGEST_VOLUME_A3 = 2000.0
@@ -50,8 +51,8 @@ def excursion(atoms: Atoms, potential: Potential, pressure_GPa: float, temperatu
     """Run `atoms` at constant pressure and temperature in `folder`; never raises for a run that blows up.
 
     `protocol`: "npt"; "search", which minimises the enthalpy first; "compress", which takes the pressure to
-    `to_pressure_GPa`; "fixed", which holds the cell. The run stops where an atom's grade passes `grade_max` (if the
-    potential has an active set).
+    `to_pressure_GPa`; "fixed", which holds the cell. A start with a space group in its `info` keeps it. The run stops
+    where an atom's grade passes `grade_max` (if the potential has an active set).
     """
     steps = max(frames, int(round(time_ps * 1000.0 / timestep_fs)))
     start = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
@@ -63,9 +64,15 @@ def excursion(atoms: Atoms, potential: Potential, pressure_GPa: float, temperatu
     else:
         ensemble = protocols.startup(temperature_K, pressure_GPa, seed, "independent")
     prepare = protocols.relax_cell(pressure_GPa) if protocol == "search" else protocols.relax_positions()
+    group = space_group(atoms.info["space_group"]) if "space_group" in atoms.info else None
+    if group is None:
+        prepare += protocols.velocities(temperature_K, seed)
+    else:
+        # Friction draws a force for every atom; Nose-Hoover chains scale what is there, and symmetric it stays.
+        ensemble = protocols.deterministic(temperature_K, pressure_GPa)
+        start.set_velocities(_symmetric_velocities(start, group, temperature_K, seed))
     stage = Stage(
-        atoms=start, pair=PairStyle.nep(potential.nep_path, potential.elements), ensemble=ensemble,
-        prepare=[*prepare, *protocols.velocities(temperature_K, seed)],
+        atoms=start, pair=PairStyle.nep(potential.nep_path, potential.elements), ensemble=ensemble, prepare=prepare,
         steps=steps, timestep_fs=timestep_fs, dump_every=max(1, steps // frames), checkpoint_every=steps,
         guards=Guards(temperature_max_K=5.0 * max(temperature_K, 600.0), volume_change=0.6,
                       grade_max=grade_max if potential.has_grade else None),
@@ -85,6 +92,8 @@ def excursion(atoms: Atoms, potential: Potential, pressure_GPa: float, temperatu
         seen += [a for a in map(_as_cell, read_frames(folder / "guard_frames.extxyz")) if not _repeats(a, seen)]
     kind = str(atoms.info.get("kind", "all"))
     good = []
+    if group is not None:
+        seen = [frame for frame in (_symmetric(frame, group) for frame in seen) if frame is not None]
     whole = [frame for frame in seen if labellable(frame)]
     for number, frame in enumerate(whole):
         frame.info = {
@@ -93,7 +102,7 @@ def excursion(atoms: Atoms, potential: Potential, pressure_GPa: float, temperatu
             "target_pressure_GPa": round(float(pressure_GPa), 3),
             "origin": f"explore {potential.name} T={temperature_K:.0f} P={pressure_GPa:.1f} {folder.name}/{number}"
                       + (" guard" if ended_by else ""),
-        }
+        } | ({} if group is None else {"space_group": group.name})
         good.append(frame)
     lived = read[-1].time_ps if read else 0.0
     return Excursion(kind, pressure_GPa, temperature_K, lived, ended_by, tuple(good[1:]), len(seen) - len(whole))
@@ -101,6 +110,23 @@ def excursion(atoms: Atoms, potential: Potential, pressure_GPa: float, temperatu
 
 def _as_cell(atoms: Atoms) -> Atoms:
     return Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
+
+
+def _symmetric_velocities(atoms: Atoms, group: SpaceGroup, temperature_K: float, seed: int) -> np.ndarray:
+    """(n, 3) velocities of `atoms` with its symmetry and exactly this temperature (3 n degrees of freedom)."""
+    rng = np.random.default_rng(seed)
+    drawn = rng.normal(size=(len(atoms), 3)) / np.sqrt(atoms.get_masses())[:, None]
+    kept = symmetric_vectors(drawn, atoms, group)
+    twice_kinetic = float((atoms.get_masses()[:, None] * kept**2).sum())
+    return kept * np.sqrt(3.0 * len(atoms) * units.kB * temperature_K / max(twice_kinetic, 1e-12))
+
+
+def _symmetric(atoms: Atoms, group: SpaceGroup) -> Atoms | None:
+    """`atoms` without the rounding that a run has added to its symmetry; None where it has grown to more than that."""
+    try:
+        return symmetrized(atoms, group)
+    except InputError:
+        return None
 
 
 def _repeats(atoms: Atoms, seen: Sequence[Atoms]) -> bool:

@@ -93,6 +93,14 @@ def production(temperature_K: float, pressure_GPa: float) -> list[str]:
             _NO_DRIFT]
 
 
+def deterministic(temperature_K: float, pressure_GPa: float) -> list[str]:
+    """Nose-Hoover NPT from the first step, every axis by itself and the drag of start-up: nothing is drawn at random,
+    so a cell keeps the symmetry that its velocities have."""
+    t = f"{temperature_K:.10g}"
+    return [f"fix move all npt temp {t} {t} {THERMOSTAT_PS} "
+            + _pressure(pressure_GPa, STARTUP_BAROSTAT_PS, "independent") + " drag 1.0"]
+
+
 def at_rest() -> list[str]:
     """Lines that zero the total momentum and leave the temperature."""
     return ["velocity all zero linear"]

@@ -94,7 +94,7 @@ def converge(atoms: Atoms, log: str | Path, level: Level = PBE_GPAW_1) -> Any:
 
     frame = Atoms(atoms.numbers, cell=atoms.cell, positions=atoms.positions, pbc=True, info={"metallic": True})
     # Minus four: four empty bands, for an insulator gets none by default and then shows no gap.
-    frame.calc = GPAW(**parameters(frame, level), nbands=-4, txt=str(log))
+    frame.calc = GPAW(**{**parameters(frame, level), "nbands": -4}, txt=str(log))
     try:
         frame.get_potential_energy()
     except KohnShamConvergenceError:

@@ -17,6 +17,8 @@ from megabar.firstprinciples.levels import Level, level
 
 CODE_VERSION = "1"
 """Raise it when what a label means changes; labels of another version are then computed anew."""
+METAL_CODE_VERSION = "2"
+"""The same for cells with fewer than two hydrogen to a metal, which had too few bands in version 1."""
 
 _PROVENANCE = ("kind", "origin", "parent", "target_pressure_GPa", "metallic")
 
@@ -30,7 +32,8 @@ def label_task(atoms: Atoms, level_id: str) -> Task:
         "positions": np.round(atoms.positions, 8).tolist(),
         "metallic": bool(atoms.info.get("metallic", False)),
     }
-    return Task("megabar.firstprinciples.label:compute_label", CODE_VERSION, inputs)
+    short = 3 * int((atoms.numbers == 1).sum()) < 2 * len(atoms)
+    return Task("megabar.firstprinciples.label:compute_label", METAL_CODE_VERSION if short else CODE_VERSION, inputs)
 
 
 def compute_label(inputs: dict[str, Any], folder: Path) -> dict[str, Any]:
