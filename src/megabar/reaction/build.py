@@ -14,6 +14,7 @@ from ase.neighborlist import neighbor_list
 
 from megabar.crystals import prototypes
 from megabar.crystals.interfaces import FACES, slab
+from megabar.crystals.packing import relative_size
 from megabar.crystals.volumes import HYDROGEN_MOLECULE
 from megabar.errors import InputError, PhaseUnknown
 
@@ -28,7 +29,7 @@ _LAYER_A = 0.3
 """Atoms closer than this along the normal belong to one layer of the perfect crystal."""
 _SEAM_A = {"H-M": 1.9, "H-H": 1.35, "H2-H2": 1.15}
 """Distances that the seam starts with at least: fluid H to metal, fluid H to slab H, and H of different molecules;
-about those of first contact at 40 GPa."""
+about those of first contact at 40 GPa. H-M is calcium's, and scales with the metal's size."""
 
 BULK = "bulk"
 """The face of a layout that has none."""
@@ -317,9 +318,10 @@ def _clear_seam(joined: Atoms, mate: np.ndarray, rounds: int = 200) -> None:
     """Push molecules, whole, off the slab (mate -1) and off each other until no seam distance is too short."""
     fluid, metal = mate >= 0, joined.numbers != 1
     partner = np.where(fluid, mate, np.arange(len(joined)))
+    to_metal = _SEAM_A["H-M"] * max((relative_size(int(z), True) for z in set(joined.numbers[metal])), default=1.0)
     for _ in range(rounds):
-        i, j, distance, vector = neighbor_list("ijdD", joined, max(_SEAM_A.values()))
-        limit = np.where(metal[j], _SEAM_A["H-M"], np.where(fluid[j], _SEAM_A["H2-H2"], _SEAM_A["H-H"]))
+        i, j, distance, vector = neighbor_list("ijdD", joined, max(to_metal, _SEAM_A["H-H"]))
+        limit = np.where(metal[j], to_metal, np.where(fluid[j], _SEAM_A["H2-H2"], _SEAM_A["H-H"]))
         close = fluid[i] & (partner[i] != j) & (distance < 0.98 * limit)
         if not close.any():
             return
