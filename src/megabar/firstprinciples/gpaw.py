@@ -16,7 +16,7 @@ from megabar.firstprinciples.levels import Level
 MOST_ITERATIONS = 80
 """Cells of the set converge in 7 to 50 iterations; stretched spin-paired dimers never do, and would take ten minutes
 to say so at GPAW's own limit of 333."""
-EMPTY = 1e-3
+EMPTY = 1e-2
 """Largest occupation (of 1) that the highest band may have at any k-point. GPAW takes no more bands than the atoms have
 bound orbitals, five for calcium: metal without hydrogen then has every band full (fcc Ca at 50 GPa 127 meV/atom and
 3 GPa off; simple cubic Ca never converges)."""
