@@ -167,6 +167,23 @@ def test_mesh_of_a_level_never_falls_while_a_cell_relaxes(monkeypatch, tmp_path)
     assert counts == sorted(counts) and counts[-1] > PBE_GPAW_1.k_mesh(Atoms("H", cell=[3.1] * 3, pbc=True))[0]
 
 
+def test_points_of_a_relaxation_are_labels(monkeypatch, tmp_path):
+    """As 'megabar label' would have made them: energy, forces, stress of the same cells, and a set takes them."""
+    import standin_engine
+    from megabar.potential.dataset import read_dataset
+
+    monkeypatch.setattr(standin_engine, "REFUSED", 10**9)
+    found = relax(crystal("CaH4-I4/mmm", 50.0), LevelCalculator(standin_engine.LEVEL, tmp_path / "relaxed"), 60.0)
+    frames = read_dataset([tmp_path / "relaxed" / "labels.extxyz"])
+    assert len(frames) >= len(found.history) > 2
+    assert {f.atoms.info["kind"] for f in frames} == {"CaH4"} and len({f.atoms.info["parent"] for f in frames}) == 1
+    assert min(abs(f.energy_eV - found.energy_eV) for f in frames) < 1e-9
+    for frame in frames[:3]:
+        again = standin_engine.compute(frame.atoms, standin_engine.LEVEL, tmp_path)
+        assert frame.energy_eV == pytest.approx(again.energy_eV, abs=1e-6)
+        np.testing.assert_allclose(frame.stress_eV_per_A3, again.stress_eV_per_A3, atol=1e-6)
+
+
 def test_names_of_crystals(tmp_path):
     assert crystal("CaH4-I4/mmm").get_chemical_formula() == crystal("MH4-I4/mmm").get_chemical_formula() == "H4Ca"
     assert crystal("SrH6-Im-3m", 100.0).symbols.count("Sr") == 1

@@ -14,12 +14,16 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
+from ase.formula import Formula
 
 from megabar.campaign.files import file_hash
+from megabar.crystals.files import write_frames
 from megabar.errors import ExtraMissing, InputError
-from megabar.firstprinciples.engine import engine
+from megabar.firstprinciples.engine import Label, engine
+from megabar.firstprinciples.label import label_task, labelled_frame
 from megabar.firstprinciples.levels import LEVELS, Level, level
 from megabar.potential import library
+from megabar.units import EV_PER_A3_IN_GPA
 
 DEFAULT_LEVEL = {"gpaw": "pbe-gpaw-1", "qe": "pbe-qe-1"}
 _CITATIONS = {"gpaw": "GPAW: 10.1063/5.0182685", "qe": "Quantum ESPRESSO: 10.1088/1361-648X/aa8f79",
@@ -154,6 +158,9 @@ class LevelCalculator(Calculator):
 
     Every geometry is a new calculation, so the plane waves always belong to its cell. The k-mesh may grow while a cell
     shrinks but never falls again: a mesh that flips between two sizes would keep a relaxation from converging.
+
+    In a `folder` that stays, what was computed is kept as labelled frames, `labels.extxyz`: the points of a relaxation
+    are labels like others, and `megabar collect` takes them.
     """
 
     implemented_properties = ["energy", "free_energy", "forces", "stress"]
@@ -167,6 +174,7 @@ class LevelCalculator(Calculator):
         self._temporary = tempfile.TemporaryDirectory(prefix="megabar-") if folder is None else None
         self.folder = Path(self._temporary.name) if self._temporary is not None else Path(str(folder))
         self.metallic: bool | None = None
+        self._labels: list[Atoms] = []
 
     def calculate(self, atoms: Atoms | None = None, properties: list[str] | None = None,
                   system_changes: list[str] = all_changes) -> None:
@@ -181,6 +189,19 @@ class LevelCalculator(Calculator):
         self.least = held.k_mesh(frame)
         self.folder.mkdir(parents=True, exist_ok=True)
         label = engine(self.level.engine).compute(frame, held, self.folder)
+        if self._temporary is None:
+            self._keep(frame, label)
         voigt = label.stress_eV_per_A3[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
         self.results = {"energy": label.energy_eV, "free_energy": label.energy_eV, "forces": label.forces_eV_per_A,
                         "stress": voigt}
+
+    def _keep(self, frame: Atoms, label: Label) -> None:
+        formula = frame.get_chemical_formula(empirical=True)
+        pressure = float(-np.trace(label.stress_eV_per_A3)) / 3.0 * EV_PER_A3_IN_GPA
+        frame.info |= {"kind": "H2 solid" if formula == "H" else Formula(formula).format("metal"),
+                       "parent": self.folder.name, "origin": f"relaxation {self.folder.name}/{len(self._labels)}",
+                       "target_pressure_GPa": round(pressure, 3)}
+        self._labels.append(labelled_frame(frame, label_task(frame, self.level.id), {
+            "energy_eV": label.energy_eV, "forces_eV_per_A": label.forces_eV_per_A,
+            "stress_eV_per_A3": label.stress_eV_per_A3}))
+        write_frames(self.folder / "labels.extxyz", self._labels)
