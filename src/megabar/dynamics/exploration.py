@@ -51,8 +51,8 @@ def excursion(atoms: Atoms, potential: Potential, pressure_GPa: float, temperatu
     """Run `atoms` at constant pressure and temperature in `folder`; never raises for a run that blows up.
 
     `protocol`: "npt"; "search", which minimises the enthalpy first; "compress", which takes the pressure to
-    `to_pressure_GPa`; "fixed", which holds the cell. A start with a space group in its `info` keeps it. The run stops
-    where an atom's grade passes `grade_max` (if the potential has an active set).
+    `to_pressure_GPa`; "fixed", which holds the cell. A start with a space group in its `info` keeps it in the first
+    two. The run stops where an atom's grade passes `grade_max` (if the potential has an active set).
     """
     steps = max(frames, int(round(time_ps * 1000.0 / timestep_fs)))
     start = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
@@ -64,7 +64,8 @@ def excursion(atoms: Atoms, potential: Potential, pressure_GPa: float, temperatu
     else:
         ensemble = protocols.startup(temperature_K, pressure_GPa, seed, "independent")
     prepare = protocols.relax_cell(pressure_GPa) if protocol == "search" else protocols.relax_positions()
-    group = space_group(atoms.info["space_group"]) if "space_group" in atoms.info else None
+    kept = protocol in ("npt", "search") and "space_group" in atoms.info
+    group = space_group(atoms.info["space_group"]) if kept else None
     if group is None:
         prepare += protocols.velocities(temperature_K, seed)
     else:
