@@ -153,10 +153,13 @@ def random_symmetric(metal: str, n_metal: int, n_hydrogen: int, pressure_GPa: fl
             for g in range(group.order):
                 a = start + 2 * k * group.order + g
                 limits[a, a + group.order] = limits[a + group.order, a] = 0.0
-        # Pushes of a symmetric cell are symmetric themselves.
+        # Pushes of a symmetric cell are symmetric themselves, but for rounding, which many of them can let grow.
         if separate(atoms, limits, steps=200) and atoms.get_all_distances(mic=True)[np.triu_indices(len(atoms), 1)].min(
                 initial=9.0) > 0.6:
-            return symmetrized(atoms, group)
+            try:
+                return symmetrized(atoms, group)
+            except InputError:
+                continue
     raise InputError(
         f"no packing of {n_metal} {metal} and {n_hydrogen} H with symmetry {group.name} found in {volume:.1f} A^3 with "
         f"minimum distances { {p: round(d, 2) for p, d in minimum_distances_A(numbers, minima).items()} }: lower them "
