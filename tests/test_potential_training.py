@@ -16,6 +16,7 @@ from megabar.errors import InputError
 from megabar.potential.dataset import read_dataset
 from megabar.potential.evaluation import evaluate
 from megabar.testing import check_backend
+from megabar.units import EV_PER_A3_IN_GPA
 
 
 class Pairs(Calculator):
@@ -243,3 +244,6 @@ def test_weights_of_cold_hot_and_wall_frames():
     assert weights["cold"] == (1.0, 4.0) and weights["box"] == (1.0, 0.05)
     assert weights["hot"][0] == weights["hot"][1] == pytest.approx(1 / (1 + 0.2**2))  # (3 / 15)^2
     assert weights["wall"][0] == weights["wall"][1] == pytest.approx(1 / (1 + 4.0**2))
+    # A crystal crushed to 240 GPa without a force, by symmetry, is not a cold one: half, as the setting says.
+    crushed = LabelledFrame(atoms, 5.0, np.zeros((2, 3)), -240.0 / EV_PER_A3_IN_GPA * np.eye(3))
+    assert trainer.frame_weight(crushed, cold) == pytest.approx(0.5)

@@ -18,6 +18,7 @@ from megabar.campaign.settings import Settings
 from megabar.errors import ExtraMissing, InputError, RunError
 from megabar.potential.dataset import LabelledFrame
 from megabar.potential.nep import NEPModel
+from megabar.units import pressure_GPa
 
 
 class NEPSettings(Settings):
@@ -42,6 +43,8 @@ class NEPSettings(Settings):
     force_scale_eV_per_A: float = Field(
         15.0, gt=0.0, description="Frames with larger forces count less: weight 1 / (1 + (F_max / scale)^2)."
     )
+    pressure_scale_GPa: float = Field(200.0, gt=0.0, description="Frames at higher pressure count less: weight 1/2 a "
+                                      "fifth above it, 1/26 at twice.")
     cold_force_eV_per_A: float = Field(0.6, gt=0.0, description="Frames whose largest force is below are near "
                                                                 "equilibrium: crystals, and enthalpies stand on them.")
     cold_weight: float = Field(1.0, gt=0.0, description="Weight of those; above 1 where hot frames outnumber them.")
@@ -49,6 +52,8 @@ class NEPSettings(Settings):
                                                             "keep walls and bonds sane, at errors of eV.")
 
 
+_CRUSHED = 5.0
+"""Pressure a fifth above its scale counts as a force at its own."""
 _CONDENSED_A = 4.5
 """Within this an atom of a crystal or fluid has three neighbours and more, up to the lowest densities in use; one of a
 molecule in a box does not."""
@@ -65,10 +70,12 @@ def frame_weight(frame: LabelledFrame, settings: NEPSettings) -> float:
     """Weight of a frame in the fit: walls, squeezed cells and dimers must not outweigh the states that are run, nor hot
     states the crystals between which enthalpies are taken."""
     largest = float(np.linalg.norm(frame.forces_eV_per_A, axis=1).max()) if len(frame.atoms) else 0.0
-    wall = max(1e-3, 1.0 / (1.0 + (largest / settings.force_scale_eV_per_A) ** 2))
+    # Symmetry can leave a crushed crystal without a force; its pressure tells.
+    crushed = max(0.0, pressure_GPa(frame.stress_eV_per_A3) / settings.pressure_scale_GPa - 1.0)
+    wall = max(1e-3, 1.0 / (1.0 + (largest / settings.force_scale_eV_per_A) ** 2 + (_CRUSHED * crushed) ** 2))
     if len(neighbor_list("i", frame.atoms, _CONDENSED_A)) < 3 * len(frame.atoms):
         return settings.isolated_weight * wall
-    return settings.cold_weight if largest < settings.cold_force_eV_per_A else wall
+    return settings.cold_weight if largest < settings.cold_force_eV_per_A and not crushed else wall
 
 
 def _write_frames(path: Path, frames: Sequence[LabelledFrame], elements: Sequence[str], shifts: np.ndarray,
