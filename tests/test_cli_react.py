@@ -29,7 +29,7 @@ def react(capsys, *arguments: str, formula: str = "CaH2", **changes: str | None)
     ("CaH2", {"time": "0 ps"}, "not positive"), ("CaH2", {"time": "20"}, "no unit"),
     ("CaH2", {"with": "D2O"}, "H2"), ("CaH2", {"face": "713"}, "known faces"),
     ("CaH2", {"phase": "MH2-Pnmo"}, "MH2-Pnma"), ("SrH2", {"phase": "MH2-Pnma", "potential": "Ca-H"}, "lacks Sr"),
-    ("SrH2", {"phase": "MH2-Pnma"}, "Sr-H"), ("CaH2", {"potential": "Ca-J"}, "Ca-H"),
+    ("MgH2", {"phase": "MH2-Pnma"}, "Mg-H"), ("CaH2", {"potential": "Ca-J"}, "Ca-H"),
     ("CaH2", {"atoms": "7"}, "100"), ("CaH2", {"timestep_fs": "2"}, "0.5"), ("CaH2", {"ranks": "0"}, "ranks"),
 ])
 def test_bad_input_is_one_line_and_nothing_written(tmp_path, capsys, monkeypatch, formula, changes, word):

@@ -234,7 +234,7 @@ def test_lines_refuse_what_cannot_be_fitted_and_do_not_extrapolate_far():
     (["Xx2", "--pressure", "40 GPa"], "Xx"), (["CaH4", "--pressure", "40 GPa", "--atoms", "20"], "100"),
     (["CaH4", "--pressure", "40 GPa", "--atoms", "many"], "600"),
     (["CaH4", "--pressure", "40 GPa", "--phase", "MH2-Pnma"], "no CaH4"),
-    (["SrH4", "--pressure", "40 GPa"], "Sr-H"), (["CaH4", "--pressure", "40 GPa", "--tolerance", "5"], "no unit"),
+    (["MgH4", "--pressure", "40 GPa"], "Mg-H"), (["CaH4", "--pressure", "40 GPa", "--tolerance", "5"], "no unit"),
     (["CaH4", "--pressure", "40 GPa", "--start", "9000 K"], "limit"),
     (["Ar", "--pressure", "1 GPa"], "--file")])
 def test_bad_input_is_one_line_and_nothing_written(tmp_path, capsys, monkeypatch, arguments, word):
