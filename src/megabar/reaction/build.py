@@ -25,6 +25,8 @@ _PHASES = {
 }
 _FLUID_SCALE = 1.1
 """Volume of the hot fluid against the solid's at the same pressure, to start with; the barostat finds the rest."""
+_ENDS_A = 0.7
+"""Ends of two molecules of the fluid start no nearer than this; molecules that do are turned."""
 _LAYER_A = 0.3
 """Atoms closer than this along the normal belong to one layer of the perfect crystal."""
 _SEAM_A = {"H-M": 1.9, "H-H": 1.35, "H2-H2": 1.15}
@@ -201,9 +203,17 @@ def build_fluid(layout: Layout, cell_xy_A: np.ndarray, pressure_GPa: float, rng:
     sites = np.stack(np.meshgrid(np.arange(nx) / nx, np.arange(ny) / ny, np.arange(nz) / nz, indexing="ij"), axis=-1)
     centres = sites.reshape(-1, 3)[np.sort(rng.permutation(nx * ny * nz)[: layout.n_molecules])] @ cell
     directions = rng.normal(size=(layout.n_molecules, 3))
-    half = 0.37 * directions / np.linalg.norm(directions, axis=1)[:, None]
-    return Atoms("H" * (2 * layout.n_molecules), cell=cell, pbc=True,
-                 positions=np.stack([centres - half, centres + half], axis=1).reshape(-1, 3))
+    for _ in range(100):
+        half = 0.37 * directions / np.linalg.norm(directions, axis=1)[:, None]
+        fluid = Atoms("H" * (2 * layout.n_molecules), cell=cell, pbc=True,
+                      positions=np.stack([centres - half, centres + half], axis=1).reshape(-1, 3))
+        # Whole numbers of sites can leave 1.39 A between some at 100 GPa, where two that point at each other touch.
+        i, j = neighbor_list("ij", fluid, _ENDS_A)
+        touching = np.unique(i[i // 2 != j // 2] // 2)
+        if not len(touching):
+            break
+        directions[touching] = rng.normal(size=(len(touching), 3))
+    return fluid
 
 
 def open_slab(perfect: Atoms, hot: Atoms) -> Atoms:
