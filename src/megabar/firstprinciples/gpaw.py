@@ -11,7 +11,7 @@ from ase import Atoms
 
 from megabar.errors import ExtraMissing, NotConverged
 from megabar.firstprinciples.engine import Label
-from megabar.firstprinciples.levels import Level
+from megabar.firstprinciples.levels import Level, metal_rich
 
 MOST_ITERATIONS = 80
 """Cells of the set converge in 7 to 50 iterations; stretched spin-paired dimers never do, and would take ten minutes
@@ -38,9 +38,7 @@ def parameters(atoms: Atoms, level: Level) -> dict[str, Any]:
     """Keyword arguments of the GPAW calculator for `atoms` at `level`."""
     from gpaw import PW, FermiDirac
 
-    # Hydrides of two hydrogen or more have a band to spare for every metal; what is short of that is a metal with none.
-    short = 3 * int((atoms.numbers == 1).sum()) < 2 * len(atoms)
-    return ({"nbands": _enough_bands(atoms)} if short else {}) | {
+    return ({"nbands": _enough_bands(atoms)} if metal_rich(atoms) else {}) | {
         "mode": PW(level.cutoff(atoms)),
         "xc": level.functional,
         "kpts": {"size": level.k_mesh(atoms), "gamma": True},

@@ -13,7 +13,7 @@ from megabar.campaign.tasks import Outcome, Store, Task, run_tasks
 from megabar.crystals.plan import shortest_HH_A
 from megabar.errors import InputError, NotConverged
 from megabar.firstprinciples.engine import engine
-from megabar.firstprinciples.levels import Level, level
+from megabar.firstprinciples.levels import Level, level, metal_rich
 
 CODE_VERSION = "1"
 """Raise it when what a label means changes; labels of another version are then computed anew."""
@@ -32,8 +32,8 @@ def label_task(atoms: Atoms, level_id: str) -> Task:
         "positions": np.round(atoms.positions, 8).tolist(),
         "metallic": bool(atoms.info.get("metallic", False)),
     }
-    short = 3 * int((atoms.numbers == 1).sum()) < 2 * len(atoms)
-    return Task("megabar.firstprinciples.label:compute_label", METAL_CODE_VERSION if short else CODE_VERSION, inputs)
+    version = METAL_CODE_VERSION if metal_rich(atoms) else CODE_VERSION
+    return Task("megabar.firstprinciples.label:compute_label", version, inputs)
 
 
 def compute_label(inputs: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -105,6 +105,11 @@ PBESOL_D3_QE_1 = Level(
 LEVELS = {level.id: level for level in (PBE_GPAW_1, PBE_GPAW_DRAFT_1, PBE_QE_1, PBESOL_D3_QE_1)}
 
 
+def metal_rich(atoms: Atoms) -> bool:
+    """Whether `atoms` has fewer than two hydrogen to a metal, and so no band to spare among those of bound orbitals."""
+    return 3 * int((atoms.numbers == 1).sum()) < 2 * len(atoms)
+
+
 def level(name: str) -> Level:
     """The level called `name`; InputError lists those there are.
 
