@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from megabar.campaign.files import read_yaml, write_yaml
+from megabar.campaign.files import file_hash, read_yaml, write_yaml
 from megabar.campaign.settings import load_settings
 from megabar.cli.main import main
 from megabar.crystals.files import write_frames
@@ -49,6 +49,7 @@ def test_points_are_base_and_each_change_once(tmp_path):
     ({"grid": {"neurons": ["many"]}}, "neurons"), ({"grid": {"seed": [1, 2]}}, "seeds"),
     ({"grid": {"neurons": [5]}, "mode": "all"}, "one-at-a-time"),
     ({"grid": {"cutoff_radial_A": [99]}}, "cutoff_radial_A"),
+    ({"grid": {"neurons": [5]}, "families_share": 0.0}, "families_share"),
 ])
 def test_bad_plans_are_one_line(tmp_path, data, capsys, plan, word):
     assert main(["scan", data, "--config", plan_file(tmp_path, **plan), "--out", str(tmp_path / "S")]) == 2
@@ -65,6 +66,25 @@ def test_score_is_one_where_every_target_is_just_met(tmp_path):
     scan.save(tmp_path)
     assert scan.best is points[1] and load_settings(TrainSettings, tmp_path / "best.yaml").zbl_A == 2.0
     assert len((tmp_path / "scan.csv").read_text().splitlines()) == 4
+
+
+def test_share_of_families_leaves_the_rest_out(tmp_path, data, monkeypatch):
+    from megabar.potential import scan, training
+
+    seen = []
+
+    def note(kept, held, *_):
+        seen.append(({f.parent for f in kept}, {f.parent for f in held}))
+        raise InterruptedError
+
+    monkeypatch.setattr(training, "fit", note)
+    settings = TrainSettings(**BASE).model_dump(mode="json")
+    for share in (1.0, 0.5):
+        with pytest.raises(InterruptedError):
+            scan.train_point({"data": [[data, file_hash(data)]], "families_share": share, "settings": settings,
+                              "start_seed": 0}, tmp_path)
+    (all_kept, all_held), (kept, held) = seen
+    assert len(all_kept | all_held) == 12 and len(kept | held) == 6 and not kept & held
 
 
 @pytest.mark.train

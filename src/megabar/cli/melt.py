@@ -39,7 +39,6 @@ def melt(
     from megabar.cli.output import emit, stderr, table
     from megabar.errors import InputError
     from megabar.thermodynamics.melt import CITATIONS, MeltCampaign
-    from megabar.thermodynamics.melting_curves import fit_line
 
     try:
         sizes = None if atoms is None else [int(part) for part in atoms.split(",")]
@@ -67,9 +66,7 @@ def melt(
             point.save(folder if len(points) == 1 else folder / f"{point.pressure_GPa:g}GPa")
         result: dict[str, Any] = {"formula": settings.formula, "points": [p.summary() for p in points],
                                   "failed": {f"{p:g} GPa": text for p, text in failed.items()}}
-        if len(points) > 1:
-            line = fit_line([p.pressure_GPa for p in points], [p.temperature_K for p in points],
-                            [p.error_K for p in points], f"{settings.formula} melts")
+        if (line := campaign.line(points)) is not None:
             line.save(folder)
             result["line"] = line.summary()
         record.results = {f"{p.pressure_GPa:g} GPa": [p.temperature_K, p.error_K] for p in points}

@@ -82,17 +82,10 @@ def symmetrized(atoms: Atoms, group: SpaceGroup) -> Atoms:
     cell = np.where(np.abs(lengths) < 1e-3, 0.0, lengths)
     scaled = atoms.get_scaled_positions(wrap=False)
     mean = np.zeros_like(scaled)
-    partner = np.zeros((group.order, len(atoms)), dtype=int)
-    for k, (rotation, translation) in enumerate(zip(group.rotations, group.translations, strict=True)):
-        image = scaled @ rotation.T + translation
-        off = image[:, None] - scaled[None]
-        distance = np.linalg.norm((off - np.round(off)) @ cell, axis=2)
-        distance[atoms.numbers[:, None] != atoms.numbers[None]] = np.inf
-        partner[k] = distance.argmin(axis=1)
-        if distance.min(axis=1).max() > _SAME_A or len(set(partner[k])) != len(atoms):
-            raise InputError(f"the cell does not have the symmetry {group.name} it is said to have")
-        back = image - scaled[partner[k]]
-        mean[partner[k]] += image - np.round(back)
+    partner = _partners(atoms, scaled, cell, group)
+    for k in range(group.order):
+        image = scaled @ group.rotations[k].T + group.translations[k]
+        mean[partner[k]] += image - np.round(image - scaled[partner[k]])
     scaled = mean / group.order
     positions = np.full((len(atoms), 3), np.nan)
     for i in range(len(atoms)):
@@ -110,14 +103,28 @@ def symmetrized(atoms: Atoms, group: SpaceGroup) -> Atoms:
 
 
 def symmetric_vectors(vectors: np.ndarray, atoms: Atoms, group: SpaceGroup) -> np.ndarray:
-    """The part of `vectors` (n, 3), Cartesian, one an atom, that has the symmetry of `atoms`."""
-    scaled, inverse = atoms.get_scaled_positions(wrap=False), np.linalg.inv(atoms.cell[:])
-    fractional, kept = vectors @ inverse, np.zeros_like(vectors)
-    for rotation, translation in zip(group.rotations, group.translations, strict=True):
-        off = (scaled @ rotation.T + translation)[:, None] - scaled[None]
-        partner = np.linalg.norm((off - np.round(off)) @ atoms.cell[:], axis=2).argmin(axis=1)
-        kept[partner] += fractional @ rotation.T
-    return np.asarray(kept / group.order @ atoms.cell[:])
+    """The part of `vectors` (n, 3), Cartesian, one an atom, that has the symmetry of `atoms`. InputError where an image
+    has no atom near it."""
+    cell, kept = atoms.cell[:], np.zeros_like(vectors)
+    partner = _partners(atoms, atoms.get_scaled_positions(wrap=False), cell, group)
+    fractional = vectors @ np.linalg.inv(cell)
+    for k in range(group.order):
+        kept[partner[k]] += fractional @ group.rotations[k].T
+    return np.asarray(kept / group.order @ cell)
+
+
+def _partners(atoms: Atoms, scaled: np.ndarray, cell: np.ndarray, group: SpaceGroup) -> np.ndarray:
+    """(operations, n): the atom on which each operation puts each atom, that of its kind within 0.1 A. InputError where
+    an image has none, or two share one."""
+    partner = np.zeros((group.order, len(atoms)), dtype=int)
+    for k in range(group.order):
+        off = (scaled @ group.rotations[k].T + group.translations[k])[:, None] - scaled[None]
+        distance = np.linalg.norm((off - np.round(off)) @ cell, axis=2)
+        distance[atoms.numbers[:, None] != atoms.numbers[None]] = np.inf
+        partner[k] = distance.argmin(axis=1)
+        if distance.min(axis=1).max() > _SAME_A or len(set(partner[k])) != len(atoms):
+            raise InputError(f"the cell does not have the symmetry {group.name} it is said to have")
+    return partner
 
 
 def fits(n_metal: int, n_hydrogen: int, group: SpaceGroup, rng: np.random.Generator) -> bool:

@@ -19,7 +19,7 @@ from megabar.campaign.files import read_yaml, write_text, write_yaml
 from megabar.errors import InputError, PotentialUnknown
 from megabar.potential import trainer
 from megabar.potential.calculator import NEP
-from megabar.potential.dataset import LabelledFrame, dataset_hash, element_shifts_eV, split_by_parent
+from megabar.potential.dataset import LabelledFrame, dataset_hash, element_order, element_shifts_eV, split_by_parent
 from megabar.potential.nep import NEPModel
 from megabar.potential.uncertainty import ActiveSet
 
@@ -80,16 +80,12 @@ def train_graded(train: Sequence[LabelledFrame], out: Path, settings: trainer.NE
     Its last epochs, not its best on some held-out frames, are kept, since those are to judge it. Returns its folder.
     """
     if not (out / "nep.txt").is_file():
-        elements = _elements(train)
+        elements = element_order(train)
         nep = trainer.fit(train, [], elements, element_shifts_eV(train, elements), settings, out / "trainer", seed,
                           progress=progress)
         ActiveSet.build(NEPModel.read(nep), [f.atoms for f in train]).save(out)
         write_text(out / "nep.txt", nep.read_text(encoding="utf-8"))
     return out
-
-
-def _elements(frames: Sequence[LabelledFrame]) -> list[str]:
-    return sorted({s for f in frames for s in f.atoms.get_chemical_symbols()}, key=lambda s: (s != "H", s))
 
 
 def train_committee(train: Sequence[LabelledFrame], held: Sequence[LabelledFrame], out: Path,
@@ -109,7 +105,7 @@ def train_committee(train: Sequence[LabelledFrame], held: Sequence[LabelledFrame
         keys = [key for key in identity if not isinstance(stored, dict) or stored.get(key) != identity[key]]
         raise InputError(f"{out}: holds a committee with other {', '.join(keys)}; give another --out")
     write_yaml(record, identity)
-    elements = _elements(train)
+    elements = element_order(train)
     models = []
     for number in range(members):
         folder = out / f"member-{number:02d}"

@@ -107,6 +107,11 @@ def of_elements(frames: Sequence[LabelledFrame], elements: Sequence[str]) -> lis
     return kept
 
 
+def element_order(frames: Sequence[LabelledFrame]) -> list[str]:
+    """Hydrogen first, then by symbol: the order of elements in the file."""
+    return sorted({s for f in frames for s in f.atoms.get_chemical_symbols()}, key=lambda s: (s != "H", s))
+
+
 def geometry_hash(atoms: Atoms) -> str:
     """Hash of species, cell and positions to 1e-6 A."""
     digest = hashlib.sha256(atoms.numbers.tobytes())

@@ -19,6 +19,11 @@ FAR = 0.25
 """Beyond this share of its range outside it, a value is far outside: refused, not only warned of."""
 
 
+def teaches_wall(frame: LabelledFrame) -> bool:
+    """Whether `frame` is there for the repulsion between atoms, far from any state of matter."""
+    return frame.kind in _WALL_KINDS
+
+
 @dataclass(frozen=True)
 class Breach:
     """A quantity outside its range, as a sentence; `far` when beyond a quarter of the range."""
@@ -43,7 +48,7 @@ class Domain:
         Static cells have no temperature; the range is from 0 K to the hottest run ("T=..." in the origin) and None
         when no frame is from a run.
         """
-        states = [f for f in frames if f.kind not in _WALL_KINDS] or list(frames)
+        states = [f for f in frames if not teaches_wall(f)] or list(frames)
         low, high = np.quantile([f.pressure_GPa for f in states], _SHARE)
         found = [re.search(r"\bT=(\d+(?:\.\d+)?)", str(f.atoms.info.get("origin", ""))) for f in states]
         heat = [float(match.group(1)) for match in found if match]

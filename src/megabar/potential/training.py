@@ -18,6 +18,7 @@ from megabar.potential.calculator import NEP
 from megabar.potential.dataset import (
     LabelledFrame,
     dataset_hash,
+    element_order,
     element_shifts_eV,
     manifest,
     read_dataset,
@@ -81,28 +82,14 @@ def train(paths: Sequence[str | Path], out: Path, settings: TrainSettings, name:
 def _train(frames: Sequence[LabelledFrame], out: Path, settings: TrainSettings, name: str | None, start: Path | None,
            drafts: Sequence[LabelledFrame], progress: Callable[[int, str], None] | None) -> Training:
     begin = time.monotonic()
-    elements = _elements(frames)
-    if drafts and _elements(drafts) != elements:
-        raise InputError(f"the draft labels hold {', '.join(_elements(drafts))}, the others {', '.join(elements)}; "
+    elements = element_order(frames)
+    if drafts and element_order(drafts) != elements:
+        raise InputError(f"the draft labels hold {', '.join(element_order(drafts))}, the others {', '.join(elements)}; "
                          "keep the frames of one set of elements with 'megabar collect --elements'")
     kept, held = split_by_parent(frames, settings.validation_share, settings.seed)
     if len(kept) < 2:
         raise InputError(f"{len(frames)} labelled frames are too few to train on; label more with 'megabar label'")
-    targets = Targets(settings.target_energy_meV_per_atom / 1000.0, settings.target_force_eV_per_A,
-                      settings.target_stress_GPa)
-    prior = None
-    if drafts:
-        hidden = {f.parent for f in held}
-        model, prior = _from_draft([f for f in drafts if f.parent not in hidden], kept, out / "draft", settings,
-                                   targets, progress)
-    else:
-        model = NEPModel.read(trainer.fit(kept, held, elements, element_shifts_eV(kept, elements), settings,
-                                          out / "trainer", settings.seed, start, progress))
-    if settings.refine_iterations:
-        with (out / "refinement.log").open("w", encoding="utf-8") as log:
-            model = refine(model, kept, held, targets, lambda frame: trainer.frame_weight(frame, settings),
-                           settings.refine_iterations, settings.refine_ridge,
-                           lambda iteration, line: print(iteration, line, file=log, flush=True), prior)
+    model = fit(kept, held, elements, settings, out, settings.seed, start, drafts, progress)
     model.write(out / "nep.txt")
     ActiveSet.build(NEPModel.read(out / "nep.txt"), [f.atoms for f in kept]).save(out)
 
@@ -134,9 +121,26 @@ def _train(frames: Sequence[LabelledFrame], out: Path, settings: TrainSettings, 
     return Training(out, on_train, on_held, (len(kept), len(held)), time.monotonic() - begin)
 
 
-def _elements(frames: Sequence[LabelledFrame]) -> list[str]:
-    """Hydrogen first, then by symbol: the order of elements in the file."""
-    return sorted({s for f in frames for s in f.atoms.get_chemical_symbols()}, key=lambda s: (s != "H", s))
+def fit(kept: Sequence[LabelledFrame], held: Sequence[LabelledFrame], elements: Sequence[str], settings: TrainSettings,
+        out: Path, start_seed: int, start: Path | None = None, drafts: Sequence[LabelledFrame] = (),
+        progress: Callable[[int, str], None] | None = None) -> NEPModel:
+    """The potential of the frames `kept`, its best step chosen by `held`: the trainer, then Gauss-Newton steps."""
+    targets = Targets(settings.target_energy_meV_per_atom / 1000.0, settings.target_force_eV_per_A,
+                      settings.target_stress_GPa)
+    prior = None
+    if drafts:
+        hidden = {f.parent for f in held}
+        model, prior = _from_draft([f for f in drafts if f.parent not in hidden], kept, out / "draft", settings,
+                                   targets, progress)
+    else:
+        model = NEPModel.read(trainer.fit(kept, held, elements, element_shifts_eV(kept, elements), settings,
+                                          out / "trainer", start_seed, start, progress))
+    if settings.refine_iterations:
+        with (out / "refinement.log").open("w", encoding="utf-8") as log:
+            model = refine(model, kept, held, targets, lambda frame: trainer.frame_weight(frame, settings),
+                           settings.refine_iterations, settings.refine_ridge,
+                           lambda iteration, line: print(iteration, line, file=log, flush=True), prior)
+    return model
 
 
 def _from_draft(drafts: Sequence[LabelledFrame], frames: Sequence[LabelledFrame], folder: Path,

@@ -19,7 +19,6 @@ from megabar.thermodynamics.map import Entropy, SynthesisMap, synthesis_map
 from megabar.thermodynamics.map_parts import EXPERIMENTS, EnthalpyPart, MapPoint, MeltPart, read_runs
 from megabar.thermodynamics.melt import MeltCampaign
 from megabar.thermodynamics.melt_settings import MeltSettings
-from megabar.thermodynamics.melting_curves import fit_line
 from megabar.thermodynamics.planets import select
 from megabar.thermodynamics.reactions import Reaction, parse_formula, parse_reaction
 from megabar.thermodynamics.settings import EnthalpySettings
@@ -132,13 +131,13 @@ def run_map(plan: MapPlan, report: Report | None = None) -> SynthesisMap:
         enthalpy = EnthalpyPart.load(folder, plan.reaction)
     if melt is None and not settings.skip_melt:
         folder = plan.out / "melt"
-        melted, failed = plan.melt_campaign().run(report=report)
+        campaign = plan.melt_campaign()
+        melted, failed = campaign.run(report=report)
         lost = tuple(f"no melting point of {product} at {p:g} GPa: {text}" for p, text in failed.items())
         for point in melted:
             point.save(folder / f"{point.pressure_GPa:g}GPa")
-        if len(melted) > 1:
-            fit_line([m.pressure_GPa for m in melted], [m.temperature_K for m in melted],
-                     [m.error_K for m in melted], f"{product} melts").save(folder)
+        if (line := campaign.line(melted)) is not None:
+            line.save(folder)
         melt = MeltPart.load(folder, product)
     metals = {e for e in plan.reaction.elements if e != "H"}
     known = tuple(x for x in EXPERIMENTS if any(x.what.startswith(e) for e in metals))

@@ -22,6 +22,7 @@ from megabar.campaign.tasks import Store, Task, run_tasks
 from megabar.errors import InputError, RunError
 from megabar.thermodynamics.coexistence import cell_record
 from megabar.thermodynamics.melt_settings import MeltSettings, bulk_cell, starting_crystal
+from megabar.thermodynamics.melting_curves import MeltingLine, fit_line
 from megabar.thermodynamics.series import HereExecutor
 from megabar.thermodynamics.solidity import Growth
 from megabar.units import EV_PER_A3_IN_GPA, parse_pressures_GPa, parse_temperature_K, parse_time_ps
@@ -332,6 +333,13 @@ class MeltCampaign:
         if len(failed) == len(found):
             raise RunError(next(iter(failed.values())))
         return [point for point in found.values() if isinstance(point, MeltingPoint)], failed
+
+    def line(self, points: Sequence[MeltingPoint]) -> MeltingLine | None:
+        """The melting line through `points`; None for a single one."""
+        if len(points) < 2:
+            return None
+        return fit_line([p.pressure_GPa for p in points], [p.temperature_K for p in points],
+                        [p.error_K for p in points], f"{self.settings.formula} melts")
 
     def point(self, pressure: float, report: Report | None = None) -> MeltingPoint:
         """Melting point at `pressure` GPa, from stored tasks where there are any."""
