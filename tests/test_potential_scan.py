@@ -58,7 +58,7 @@ def test_bad_plans_are_one_line(tmp_path, data, capsys, plan, word):
 
 
 def test_score_is_one_where_every_target_is_just_met(tmp_path):
-    met = {"energy_rmse_meV_per_atom": 10.0, "force_rmse_eV_per_A": 0.15, "stress_rmse_GPa": 0.5}
+    met = {"energy_mae_meV_per_atom": 8.0, "force_mae_eV_per_A": 0.12, "stress_mae_GPa": 0.4}
     points = (Point({}, met, 0.0, 10, 1.0), Point({"zbl_A": 2.0}, {k: 0.5 * v for k, v in met.items()}, 0.0, 10, 1.0),
               Point({"zbl_A": 9.0}, {}, float("nan"), 0, 0.0, "failed"))
     scan = Scan(points, TrainSettings().model_dump(mode="json"), "x")

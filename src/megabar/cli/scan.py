@@ -40,8 +40,9 @@ def scan(
     plan = load_settings(ScanPlan, config, seeds=None if seed is None else [seed])
     points, frames = plan.points(), read_dataset(data)
     total = len(points) * len(plan.seeds)
-    # Measured: 0.6 s an epoch for 208 frames and the default form.
-    hours = total * plan.base.epochs * 0.6 * len(frames) / 208.0 / 3600.0 / jobs
+    # Measured: 3 ms for a frame and epoch (default form), 50 ms for a frame and Gauss-Newton step (50 neurons).
+    seconds = plan.families_share * len(frames) * (0.003 * plan.base.epochs + 0.05 * plan.base.refine_iterations)
+    hours = total * seconds / 3600.0 / jobs
     if dry_run:
         emit({"points": points, "trainings": total, "estimated_hours": hours}, json,
              "\n".join(str(p) for p in points) + f"\n{total} trainings, about {hours:.1f} h (dry run, nothing written)")
