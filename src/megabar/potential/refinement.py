@@ -324,7 +324,7 @@ def refine(model: NEPModel, train: Sequence[LabelledFrame], validation: Sequence
         told = 0.0 if prior is None else prior.misfit(q - origin)
         return training.misfit(q) + float((strength * (q - centre) ** 2).sum()) + told
 
-    loss, damping, since = total(p), 1.0, 0
+    loss, damping, since = total(p), 30.0, 0
     best = (held.score(p) if held else np.inf, p)
     for iteration in range(1, iterations + 1):
         hessian, gradient = training.normal_equations(p)
@@ -332,12 +332,13 @@ def refine(model: NEPModel, train: Sequence[LabelledFrame], validation: Sequence
         if prior is not None:
             hessian += prior.curvature
             gradient += prior.slope + prior.curvature @ (p - origin)
-        diagonal = np.diag(hessian).copy()
+        diagonal = np.diag(hessian) + strength
+        spring = 1e-3 * np.diag(hessian) + 0.1
         for _ in range(8):
-            hessian[np.diag_indices_from(hessian)] = diagonal + strength + damping * (1e-3 * diagonal + 0.1)
+            hessian[np.diag_indices_from(hessian)] = diagonal + damping * spring
             try:
-                trial = p + scipy.linalg.solve(hessian, -gradient, assume_a="pos", check_finite=False)
-                trial_loss = total(trial)
+                step = scipy.linalg.solve(hessian, -gradient, assume_a="pos", check_finite=False)
+                trial_loss = total(p + step)
             except scipy.linalg.LinAlgError:  # the products are of single precision
                 trial_loss = np.inf
             if trial_loss < loss:
@@ -345,7 +346,11 @@ def refine(model: NEPModel, train: Sequence[LabelledFrame], validation: Sequence
             damping *= 6.0
         else:
             break
-        gain, p, loss, damping = (loss - trial_loss) / loss, trial, trial_loss, max(damping / 4.0, 1e-4)
+        # How much of what the linear model promised came true says whether to trust it further (Nielsen 1999).
+        promised = float(damping * step @ (spring * step) - gradient @ step)
+        kept_promise = (loss - trial_loss) / promised
+        damping *= 0.25 if kept_promise > 0.7 else 2.0 if kept_promise < 0.2 else 1.0
+        gain, p, loss, damping = (loss - trial_loss) / loss, p + step, trial_loss, max(damping, 1e-4)
         score = held.score(p) if held else -float(iteration)
         best, since = ((score, p), 0) if score < best[0] else (best, since + 1)
         if progress is not None:
