@@ -95,6 +95,20 @@ def test_metal_without_hydrogen_has_empty_bands(tmp_path, monkeypatch):
 
 
 @pytest.mark.gpaw
+def test_a_translation_that_no_grid_holds_is_done_without(tmp_path):
+    """Two atoms 5/11 of a cell apart: GPAW looks for a grid of 11 n points without a factor 11, and does so for ever.
+
+    The same crystal with its centre at the origin has no translation: the same energy, but for the real-space grid.
+    """
+    chosen, energies = level("pbe-gpaw-draft-1"), []
+    for shift in (0.0, -5.0 / 22.0):
+        atoms = Atoms("H2", scaled_positions=[[0.0, 0.0, shift], [0.0, 0.0, shift + 5.0 / 11.0]], pbc=True,
+                      cell=[1.9, 1.9, 2.2])
+        energies.append(gpaw.compute(atoms, chosen, tmp_path).energy_eV)
+    assert abs(energies[0] - energies[1]) < 2e-3
+
+
+@pytest.mark.gpaw
 def test_hydrogen_molecule_bond(tmp_path):
     """PBE bond length 0.752 A in a box (0.7505 A all-electron: Zhang et al., New J. Phys. 20, 063020 (2018))."""
     forces = []

@@ -83,11 +83,12 @@ def _converge(frame: Atoms, settings: dict[str, Any]) -> float:
     from gpaw.new.symmetry import SymmetryAnalysisBug
 
     _all_phases_at_once()
+    _grids_end()
     for symmetry in _SYMMETRIES:
         try:
             frame.calc = GPAW(**{**settings, "symmetry": symmetry})
             return float(frame.get_potential_energy(force_consistent=True))
-        except SymmetryAnalysisBug:
+        except (SymmetryAnalysisBug, _NoGrid):
             continue
         except AssertionError as error:
             # A displaced atom can leave a mirror that swaps two axes, for which GPAW finds no common grid.
@@ -121,6 +122,24 @@ def _all_phases_at_once() -> None:
         target += self.phase_q.reshape(-1, *[1] * source.ndim) * source
 
     setattr(BlochPhases, "apply", apply)  # noqa: B010 (a method of another package)
+
+
+class _NoGrid(Exception):
+    """No grid of an efficient size has the translations of an operation."""
+
+
+def _grids_end() -> None:
+    """GPAW looks for a grid that is a multiple of a translation's denominator and has factors 2, 3, 5 and 7 only. Two
+    atoms 5/11 of a cell apart have an inversion that no such grid holds, and GPAW looks for ever."""
+    from gpaw.fftw import check_fft_size, get_efficient_fft_size
+    from gpaw.utilities import gpts
+
+    def size(least: int, multiple_of: int = 1) -> int:
+        if not check_fft_size(int(multiple_of)):
+            raise _NoGrid(f"no efficient grid is a multiple of {multiple_of}")
+        return int(get_efficient_fft_size(int(least), int(multiple_of)))
+
+    setattr(gpts, "get_efficient_fft_size", size)  # noqa: B010 (a function of another package)
 
 
 def _last_line(log: Path) -> str:
