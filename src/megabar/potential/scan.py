@@ -141,7 +141,7 @@ class Scan:
         ax.set_yticks(y, [("* " if p is self.best else "") + p.name for p in self.points], fontsize=7)
         ax.invert_yaxis()
         ax.set_xlabel("held-out MAE over its target")
-        ax.legend(fontsize=7)
+        ax.legend(fontsize=7, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0), frameon=False)
 
 
 def run_scan(plan: ScanPlan, data: Sequence[Path], store: Store, jobs: int = 1,
