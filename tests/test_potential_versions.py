@@ -110,6 +110,12 @@ def test_domain_is_where_the_states_are():
     assert Domain.of([frame(p) for p in (1, 2)]).temperature_K is None
 
 
+def test_zero_pressure_is_inside_when_it_lies_between_labels():
+    compressed = [frame(p) for p in np.linspace(1, 100, 1000)]
+    assert Domain.of([*compressed, *(frame(-1.0) for _ in range(4))]).pressure_GPa[0] > 1.0
+    assert Domain.of([*compressed, *(frame(-1.0) for _ in range(5))]).pressure_GPa[0] == 0.0
+
+
 def test_breaches_name_the_quantity_and_tell_near_from_far():
     domain = Domain((0.0, 100.0), (0.0, 2000.0), (2.0, 6.0), False)
     assert domain.breaches(pressure_GPa=50, temperature_K=300, h_per_metal=4) == ()

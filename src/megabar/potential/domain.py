@@ -13,6 +13,7 @@ from megabar.potential.dataset import LabelledFrame, h_per_metal
 
 _SHARE = (0.01, 0.99)
 """Quantiles of the pressures: a handful of frames at the rim does not make a domain."""
+_HANDFUL = 5
 _WALL_KINDS = frozenset({"dimer", "squeezed", "guard"})
 """Kinds that teach the repulsive wall, not states of matter."""
 FAR = 0.25
@@ -45,11 +46,16 @@ class Domain:
     def of(cls, frames: Sequence[LabelledFrame]) -> Domain:
         """The domain of a set: pressures that hold 98 % of its states of matter, and the runs its frames are from.
 
+        Zero pressure is inside where a handful of states are under tension: it lies between labels then, however many
+        of them are compressed.
         Static cells have no temperature; the range is from 0 K to the hottest run ("T=..." in the origin) and None
         when no frame is from a run.
         """
         states = [f for f in frames if not teaches_wall(f)] or list(frames)
-        low, high = np.quantile([f.pressure_GPa for f in states], _SHARE)
+        pressures = np.array([f.pressure_GPa for f in states])
+        low, high = np.quantile(pressures, _SHARE)
+        if np.count_nonzero(pressures < 0.0) >= _HANDFUL:
+            low = min(low, 0.0)
         found = [re.search(r"\bT=(\d+(?:\.\d+)?)", str(f.atoms.info.get("origin", ""))) for f in states]
         heat = [float(match.group(1)) for match in found if match]
         ratios = [r for f in states if (r := h_per_metal(f.atoms)) is not None]
