@@ -61,6 +61,19 @@ def test_uptake_counts_each_molecule(slab):
     assert result.speciation.counts[0, FREE] - result.speciation.counts[-1, FREE] == pytest.approx(20.0, abs=2.0)
 
 
+def test_all_hydrogen_beside_vacuum_is_the_slabs():
+    """Its lowest plane of hydrogen lies on the face and swings across it; with nothing outside it is 2 per metal always,
+    and 254/128 when one molecule leaves (less what swings)."""
+    slab = make.hydride_slab(8, 4, 140, stretch=1.1, seed=1)[:384]  # without the molecules, which come last
+    whole = analyse(make.thermal(slab, 30, 0.05, amplitude_A=0.15, seed=1)).uptake.h_per_metal
+    assert np.array_equal(whole, np.full(len(whole), 2.0))
+    leaver = np.flatnonzero(slab.numbers == 1)[:2]
+    slab.positions[leaver, 2] = slab.positions[:, 2].max() + 5.0
+    slab.positions[leaver[1], 0] = slab.positions[leaver[0], 0] + 0.74
+    left = analyse(make.thermal(slab, 30, 0.05, amplitude_A=0.15, seed=1)).uptake.h_per_metal
+    assert left.max() <= 254 / 128
+
+
 def test_front_velocity(filling):
     fit = filling.front.velocity_A_per_ps["lower"]
     assert fit.values["rate_per_ps"] == pytest.approx(2.0, abs=max(0.05, 3 * fit.errors["rate_per_ps"]))

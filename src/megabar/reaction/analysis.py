@@ -17,6 +17,7 @@ from megabar.reaction import speciation as spec
 from megabar.reaction import templates
 from megabar.reaction.geometry import (
     AXES,
+    SMOOTHING_A,
     Region,
     find_region,
     heights_A,
@@ -247,6 +248,8 @@ class Analyser:
         for k, digest in enumerate(core):
             z = digest.z[self._hydrogen]
             inside = region.inside(z) if n_metal else np.zeros(len(z), dtype=bool)
+            if n_metal and region.inside(z, SMOOTHING_A).all():
+                inside[:] = True  # beside vacuum: hydrogen of a face swings across it without leaving the slab
             species = spec.classify(unit[k], lonely[k], crowded[k], digest.bonds.pairs, inside)
             counts[k] = np.bincount(species, minlength=len(spec.SPECIES))
             hydridic[k] = np.sum(inside & (species == spec.HYDRIDIC))

@@ -64,9 +64,10 @@ class Region:
     def upper_A(self) -> float:
         return self.upper * self.height_A
 
-    def inside(self, from_centre: np.ndarray) -> np.ndarray:
-        """Whether fractions from the slab's centre (in -0.5 to 0.5) lie in the region."""
-        return (from_centre >= self.lower) & (from_centre <= self.upper)
+    def inside(self, from_centre: np.ndarray, margin_A: float = 0.0) -> np.ndarray:
+        """Whether fractions from the slab's centre (in -0.5 to 0.5) lie in the region, or within `margin_A` of it."""
+        margin = margin_A / self.height_A
+        return (from_centre >= self.lower - margin) & (from_centre <= self.upper + margin)
 
 
 def find_region(metal_profile: np.ndarray, height_A: float, area_A2: float) -> Region:
