@@ -62,8 +62,8 @@ def test_uptake_counts_each_molecule(slab):
 
 
 def test_all_hydrogen_beside_vacuum_is_the_slabs():
-    """Its lowest plane of hydrogen lies on the face and swings across it; with nothing outside it is 2 per metal always,
-    and 254/128 when one molecule leaves (less what swings)."""
+    """Its lowest plane of hydrogen lies on the face and swings across it; with nothing outside it is 2 per metal
+    always, and 254/128 when one molecule leaves (less what swings)."""
     slab = make.hydride_slab(8, 4, 140, stretch=1.1, seed=1)[:384]  # without the molecules, which come last
     whole = analyse(make.thermal(slab, 30, 0.05, amplitude_A=0.15, seed=1)).uptake.h_per_metal
     assert np.array_equal(whole, np.full(len(whole), 2.0))
