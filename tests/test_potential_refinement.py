@@ -103,6 +103,35 @@ def test_validation_chooses_the_iterate():
     assert rms_force(kept, held) <= 1.05 * rms_force(start, held)
 
 
+def test_a_killed_refinement_goes_on_after_its_last_step(tmp_path):
+    truth = random_model(0, **SMALL)
+    train, held = ([label(truth, atoms) for atoms in cells(count, seed)] for count, seed in ((6, 1), (3, 2)))
+    start, file = moved(truth, 0.05), tmp_path / "refinement.npz"
+
+    def run(frames=train, progress=None, checkpoint=file, iterations=5):
+        return refine(start, frames, held, TARGETS, lambda frame: 1.0, iterations, 1e-6, progress, None, checkpoint)
+
+    def killer(iteration, line):
+        if iteration == 3:
+            raise KeyboardInterrupt
+
+    whole = run(checkpoint=None)
+    with pytest.raises(KeyboardInterrupt):
+        run(progress=killer)
+    steps = []
+    assert np.array_equal(_pack(run(progress=lambda k, line: steps.append(k))), _pack(whole))
+    assert steps == [3, 4, 5]
+    run(progress=lambda k, line: steps.append(k))
+    assert steps == [3, 4, 5]  # finished: nothing is done again
+    # More steps go on from there; another set or a damaged file begins anew.
+    run(progress=lambda k, line: steps.append(k), iterations=6)
+    assert steps == [3, 4, 5, 6]
+    run(train[:-1], progress=lambda k, line: steps.append(k), iterations=1)
+    assert steps == [3, 4, 5, 6, 1]
+    file.write_bytes(file.read_bytes()[:100])
+    assert np.array_equal(_pack(run()), _pack(whole))
+
+
 def test_the_energy_shift_stays():
     """The neuron that carries it is saturated: no step may move it, and the ridge must not shrink it."""
     truth = random_model(0, **SMALL)

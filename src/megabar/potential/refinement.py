@@ -12,8 +12,10 @@ a ridge pulls networks to zero and radial coefficients to where they started.
 from __future__ import annotations
 
 import dataclasses
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import scipy.linalg
@@ -21,6 +23,7 @@ import scipy.sparse
 from ase.data import atomic_numbers
 from ase.neighborlist import neighbor_list
 
+from megabar.campaign.files import atomic_path, content_hash
 from megabar.potential import nep
 from megabar.potential.dataset import LabelledFrame
 from megabar.potential.nep import NEPModel
@@ -308,12 +311,14 @@ class Prior:
 
 def refine(model: NEPModel, train: Sequence[LabelledFrame], validation: Sequence[LabelledFrame], targets: Targets,
            weight: Callable[[LabelledFrame], float], iterations: int, ridge: float,
-           progress: Callable[[int, str], None] | None = None, prior: Prior | None = None) -> NEPModel:
+           progress: Callable[[int, str], None] | None = None, prior: Prior | None = None,
+           checkpoint: Path | None = None) -> NEPModel:
     """Refined `model`: the iterate that describes `validation` best, or the last one when there is no validation.
 
     Energies in `model` are absolute. Neurons that are saturated (the energy shift is one) have no slope and stay as
     they are. `progress` gets the iteration and a line about it. `prior` is what other frames have to say; it must
-    be of a model of the same form.
+    be of a model of the same form. Where `checkpoint` is, the same refinement goes on after its last whole step;
+    one of another model, set or aim begins anew and overwrites it.
     """
     training = _Problem(model, train, [weight(frame) for frame in train], targets)
     held = _Problem(model, validation, [weight(frame) for frame in validation], targets) if validation else None
@@ -324,9 +329,16 @@ def refine(model: NEPModel, train: Sequence[LabelledFrame], validation: Sequence
         told = 0.0 if prior is None else prior.misfit(q - origin)
         return training.misfit(q) + float((strength * (q - centre) ** 2).sum()) + told
 
-    loss, damping, since = total(p), 30.0, 0
-    best = (held.score(p) if held else np.inf, p)
-    for iteration in range(1, iterations + 1):
+    state = None
+    # Rounded, since sums of single-precision products may differ in their last digits from run to run.
+    sets = [[np.concatenate(part) for part in (s.values, s.scales)] for s in (training, held) if s]
+    identity = content_hash([np.round(origin, 5), ridge, prior is None, sets])
+    if checkpoint is not None and checkpoint.is_file():
+        state = _State.read(checkpoint, identity)
+    if state is None:
+        state = _State(0, p, total(p), 30.0, 0, held.score(p) if held else np.inf, p, False)
+    p, loss, damping, since, best = state.p, state.loss, state.damping, state.since, (state.best_score, state.best_p)
+    for iteration in range(state.iteration + 1, 1 if state.converged else iterations + 1):
         hessian, gradient = training.normal_equations(p)
         gradient += strength * (p - centre)
         if prior is not None:
@@ -356,9 +368,42 @@ def refine(model: NEPModel, train: Sequence[LabelledFrame], validation: Sequence
         if progress is not None:
             progress(iteration, f"loss {loss:.6g} damping {damping:.1e} held-out score {score:.4f}")
         # Past this the fit only learns the noise of its own frames.
-        if gain < 1e-4 or since >= _PATIENCE:
+        converged = gain < 1e-4 or since >= _PATIENCE
+        if checkpoint is not None:
+            _State(iteration, p, loss, damping, since, *best, converged).write(checkpoint, identity)
+        if converged:
             break
     return _unpack(model, best[1])
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    """Where a refinement stands after a step."""
+
+    iteration: int
+    p: np.ndarray
+    loss: float
+    damping: float
+    since: int
+    best_score: float
+    best_p: np.ndarray
+    converged: bool
+
+    def write(self, path: Path, identity: str) -> None:
+        with atomic_path(path) as temporary, temporary.open("wb") as handle:
+            np.savez(handle, identity=identity, **vars(self))
+
+    @classmethod
+    def read(cls, path: Path, identity: str) -> _State | None:
+        """What `path` holds, or None when it is of another refinement or no whole file."""
+        try:
+            with np.load(path) as stored:
+                if str(stored["identity"]) != identity:
+                    return None
+                found = {field.name: stored[field.name] for field in dataclasses.fields(cls)}
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None
+        return cls(**{name: value if value.ndim else value.item() for name, value in found.items()})
 
 
 def _ridge(model: NEPModel, ridge: float) -> tuple[np.ndarray, np.ndarray]:

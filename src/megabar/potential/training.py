@@ -70,8 +70,8 @@ def train(paths: Sequence[str | Path], out: Path, settings: TrainSettings, name:
 
     With `draft`, labels of a cheaper level, a potential is first trained on those alone, in `out`/draft; labels of the
     two levels never meet in one set: of the draft's, only the slope and curvature of their misfit go on (`Prior`),
-    and Gauss-Newton steps on `paths` do the rest. Typed again it resumes from the trainer's checkpoint. Raises
-    LabelMissing, InputError or ExtraMissing.
+    and Gauss-Newton steps on `paths` do the rest. Typed again it resumes from the trainer's checkpoint,
+    or after the last whole Gauss-Newton step. Raises LabelMissing, InputError or ExtraMissing.
     """
     if draft and (start is not None or not settings.refine_iterations):
         raise InputError("a draft is where the fit starts and Gauss-Newton steps take it on: leave out --start, and "
@@ -136,10 +136,11 @@ def fit(kept: Sequence[LabelledFrame], held: Sequence[LabelledFrame], elements: 
         model = NEPModel.read(trainer.fit(kept, held, elements, element_shifts_eV(kept, elements), settings,
                                           out / "trainer", start_seed, start, progress))
     if settings.refine_iterations:
-        with (out / "refinement.log").open("w", encoding="utf-8") as log:
+        with (out / "refinement.log").open("a", encoding="utf-8") as log:
             model = refine(model, kept, held, targets, lambda frame: trainer.frame_weight(frame, settings),
                            settings.refine_iterations, settings.refine_ridge,
-                           lambda iteration, line: print(iteration, line, file=log, flush=True), prior)
+                           lambda iteration, line: print(iteration, line, file=log, flush=True), prior,
+                           out / "refinement.npz")
     return model
 
 
