@@ -1,6 +1,7 @@
 """The reference level: k-meshes, the Pulay term, what is refused, and what a labelled frame carries."""
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from megabar.crystals import prototypes
 from megabar.crystals.files import read_frames, write_frames
 from megabar.errors import InputError, NotConverged
 from megabar.firstprinciples import label as labels
+from megabar.firstprinciples.engine import Label
 from megabar.firstprinciples.levels import PBE_GPAW_1, level
 from megabar.units import pressure_GPa, stress_matrix
 
@@ -69,6 +71,32 @@ def test_task_survives_a_file(tmp_path):
     write_frames(tmp_path / "a.extxyz.gz", [atoms])
     [again] = read_frames(tmp_path / "a.extxyz.gz")
     assert labels.label_task(again, "pbe-gpaw-1").hash == labels.label_task(atoms, "pbe-gpaw-1").hash
+
+
+def test_a_label_that_hangs_is_given_up(tmp_path, monkeypatch):
+    """And a quick one after it is not."""
+    class Engine:
+        endless = True
+
+        def available(self):
+            return None
+
+        def compute(self, atoms, level, folder):
+            while self.endless:
+                pass
+            return Label(-1.0, np.zeros((2, 3)), np.zeros((3, 3)), 1)
+
+    atoms = Atoms("CaCa", positions=[[0, 0, 0], [2, 2, 2]], cell=[4, 4, 4], pbc=True)
+    inputs = labels.label_task(atoms, "pbe-gpaw-1").inputs
+    monkeypatch.setattr(labels, "engine", lambda name: Engine())
+    monkeypatch.setattr(labels, "estimated_cpu_s", lambda atoms, level: -29.99)
+    with pytest.raises(NotConverged, match="given up after 0 s of processor time"):
+        labels.compute_label(inputs, tmp_path)
+    Engine.endless = False
+    assert labels.compute_label(inputs, tmp_path)["energy_eV"] == -1.0
+    start = time.process_time()
+    while time.process_time() - start < 0.5:  # the clock that was set is off again
+        pass
 
 
 def test_metallic_flag_is_part_of_the_label():

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,10 @@ CODE_VERSION = "1"
 """Raise it when what a label means changes; labels of another version are then computed anew."""
 METAL_CODE_VERSION = "2"
 """The same for cells with fewer than two hydrogen to a metal, which had too few bands in version 1."""
+
+_PATIENCE = 30.0
+"""A label that has taken so many times the processor time estimated for it is given up: one that hangs would hold a
+core for the rest of the night."""
 
 _PROVENANCE = ("kind", "origin", "parent", "target_pressure_GPa", "metallic")
 
@@ -43,7 +50,8 @@ def compute_label(inputs: dict[str, Any], folder: Path) -> dict[str, Any]:
     shortest = shortest_HH_A(atoms)
     if chosen.engine == "gpaw" and shortest < chosen.shortest_HH_A:
         raise NotConverged(f"H-H of {shortest:.3f} A is below {chosen.shortest_HH_A} A: PAW spheres overlap")
-    label = engine(chosen.engine).compute(atoms, chosen, folder)
+    with _at_most(_PATIENCE * (30.0 + estimated_cpu_s(atoms, chosen))):
+        label = engine(chosen.engine).compute(atoms, chosen, folder)
     values = (np.array(label.energy_eV), label.forces_eV_per_A, label.stress_eV_per_A3)
     if not all(np.isfinite(v).all() for v in values):
         raise NotConverged("the engine returned a number that is not finite")
@@ -54,6 +62,27 @@ def compute_label(inputs: dict[str, Any], folder: Path) -> dict[str, Any]:
         "iterations": label.iterations,
         "k_mesh": chosen.k_mesh(atoms),
     }
+
+
+@contextmanager
+def _at_most(cpu_s: float) -> Iterator[None]:
+    """Raise NotConverged when the block takes more processor time of this process. What a child takes does not count,
+    nor the time of a process that is stopped. Signals reach the main thread only, so elsewhere there is no limit."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def give_up(*_: object) -> None:
+        raise NotConverged(f"given up after {cpu_s:.0f} s of processor time, {_PATIENCE:.0f} times what such a cell "
+                           "should take; the engine's log says where it hangs")
+
+    before = signal.signal(signal.SIGPROF, give_up)
+    signal.setitimer(signal.ITIMER_PROF, cpu_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0.0)
+        signal.signal(signal.SIGPROF, before)
 
 
 def _cell(inputs: dict[str, Any]) -> Atoms:
