@@ -4,7 +4,10 @@ import dataclasses
 
 import numpy as np
 import pytest
+from ase import Atoms
 
+from megabar.crystals.symmetry import space_group
+from megabar.potential import refinement
 from megabar.potential.dataset import LabelledFrame
 from megabar.potential.nep import NEPModel
 from megabar.potential.refinement import (
@@ -154,6 +157,34 @@ def test_frames_without_weight_do_not_pull():
     ids = {id(frame) for frame in wrong}
     found = refine(truth, good + wrong, [], TARGETS, lambda frame: 1e-12 if id(frame) in ids else 1.0, 3, 1e-9)
     assert rms_force(found, good) < 1e-3
+
+
+@pytest.mark.parametrize("numbers", [[0] * 8, [1] * 8, [0, 0, 0, 0, 1, 1, 1, 1]])
+def test_one_of_equivalent_atoms_speaks_for_all(monkeypatch, numbers):
+    """A cell of two orbits of P2_12_12_1: misfit and normal equations are those of every atom counted by itself, and
+    columns of an element that is not there are zero."""
+    group = space_group("P2_12_12_1")
+    model = random_model(0, **SMALL)
+    scaled = np.concatenate([group.images([0.11, 0.07, 0.21]), group.images([0.35, 0.31, 0.55])])
+    atoms = Atoms([model.elements[t] for t in numbers], scaled_positions=scaled, cell=[4.2, 4.9, 5.6], pbc=True)
+    frame, p = label(moved(model, 0.3), atoms), _pack(model)
+    problem = _Problem(model, [frame], [0.7], TARGETS)
+    assert len(problem.bases[0].rows) == 1 + 2 * 3 + 6
+    monkeypatch.setattr(refinement, "equivalent_atoms", lambda atoms: np.arange(len(atoms)))
+    plain = _Problem(model, [frame], [0.7], TARGETS)
+    assert len(plain.bases[0].rows) == 1 + 8 * 3 + 6
+    jacobian = predict(model, plain.bases[0], jacobian=True)[1] * np.float32(plain.scales[0][:, None])
+    assert problem.misfit(p) == pytest.approx(plain.misfit(p), rel=1e-6)
+    assert problem.score(p) == pytest.approx(plain.score(p), rel=1e-6)
+    hessian, gradient = problem.normal_equations(p)
+    wanted = jacobian.T @ jacobian
+    assert np.abs(hessian - wanted).max() < 1e-5 * np.abs(wanted).max()
+    assert np.abs(gradient - plain.normal_equations(p)[1]).max() < 1e-5 * np.abs(gradient).max()
+    assert np.array_equal(hessian, hessian.T)
+    absent = [t for t in range(2) if t not in numbers]
+    per = model.neurons * (model.dim + 2)
+    for t in absent:
+        assert not hessian[t * per:(t + 1) * per].any()
 
 
 def test_a_prior_is_the_misfit_of_its_frames_to_second_order():

@@ -3,7 +3,8 @@
 A NEP4 has a few thousand parameters and a label of ten atoms gives some forty numbers, so the normal equations fit in
 memory and a damped Gauss-Newton (Levenberg 1944, Marquardt 1963) step costs seconds. The Jacobian is exact: moments
 of the density are linear in the radial coefficients, so the sums over neighbours are done once for each frame
-(`FrameBasis`) and a change of parameters only mixes them.
+(`FrameBasis`) and a change of parameters only mixes them. Atoms that the symmetry of a cell maps on each other say the
+same, so one of them speaks for all; elements that a frame does not hold have no columns in its share.
 
 Residuals are divided by the errors wanted (`Targets`), so energies, forces and stresses weigh as they will be judged;
 a ridge pulls networks to zero and radial coefficients to where they started.
@@ -20,6 +21,8 @@ from pathlib import Path
 import numpy as np
 import scipy.linalg
 import scipy.sparse
+import spglib
+from ase import Atoms
 from ase.data import atomic_numbers
 from ase.neighborlist import neighbor_list
 
@@ -45,10 +48,12 @@ class Targets:
 
 @dataclass(frozen=True, eq=False)
 class FrameBasis:
-    """Sums over neighbours of a frame of n atoms that no parameter enters; x runs over 3n forces and 6 virials.
+    """Sums over neighbours of a frame of n atoms that no parameter enters; x runs over the forces on one atom of each
+    set of equivalent ones and 6 virials.
 
     radial (n, k, T), radial_x (n, k, T, x); angular (n, k, T, lm), angular_x (n, k, T, lm, x) with T the element of the
     neighbour; wall (1 + x,): energy, forces and virials of the ZBL wall. Virials have the sign of stress * volume.
+    rows (1 + x,): where energy, forces and virials stand among all 1 + 3n + 6; times (1 + x,): how many such there are.
     """
 
     types: np.ndarray
@@ -58,12 +63,18 @@ class FrameBasis:
     angular: np.ndarray
     angular_x: np.ndarray
     wall: np.ndarray
+    rows: np.ndarray
+    times: np.ndarray
 
     @classmethod
     def of(cls, model: NEPModel, frame: LabelledFrame) -> FrameBasis:
         """The sums for `frame` under the form (cutoffs, basis sizes, wall) of `model`."""
         atoms = frame.atoms
         n, species = len(atoms), len(model.elements)
+        first, counts = np.unique(equivalent_atoms(atoms), return_counts=True)
+        rows = np.concatenate([[0], (1 + 3 * first[:, None] + np.arange(3)).ravel(), 1 + 3 * n + np.arange(6)])
+        times = np.concatenate([[1.0], np.repeat(counts, 3), np.ones(6)])
+        kept = rows[1:] - 1
         types = model.types_of(atoms)
         i, j, r, v = neighbor_list("ijdD", atoms, model.cutoff_A)
         cutoff = 0.5 * (model.cutoff_radial_A[types[i]] + model.cutoff_radial_A[types[j]])
@@ -100,8 +111,15 @@ class FrameBasis:
             virial = v[close].T @ gradient
             wall[0], wall[1:3 * n + 1] = 0.5 * energy.sum(), force.ravel()
             wall[3 * n + 1:] = [0.5 * (virial[a, b] + virial[b, a]) for a, b in _VOIGT]
-        return cls(types, float(atoms.get_volume()), radial, radial_x.astype(np.float32), np.ascontiguousarray(angular),
-                   np.ascontiguousarray(angular_x, dtype=np.float32), wall)
+        return cls(types, float(atoms.get_volume()), radial, radial_x[..., kept].astype(np.float32),
+                   np.ascontiguousarray(angular), np.ascontiguousarray(angular_x[..., kept], dtype=np.float32),
+                   wall[rows], rows, times)
+
+
+def equivalent_atoms(atoms: Atoms) -> np.ndarray:
+    """(n,) the first of the atoms that the symmetry of the cell, exact but for rounding, maps each atom on."""
+    found = spglib.get_symmetry_dataset((atoms.cell[:], atoms.get_scaled_positions(), atoms.numbers), symprec=1e-5)
+    return np.arange(len(atoms)) if found is None else np.asarray(found.equivalent_atoms)
 
 
 def _sums(i: np.ndarray, j: np.ndarray, v: np.ndarray, types: np.ndarray, species: int, value: np.ndarray,
@@ -146,11 +164,11 @@ def _unpack(model: NEPModel, p: np.ndarray) -> NEPModel:
 
 
 def predict(model: NEPModel, basis: FrameBasis, jacobian: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
-    """(energy per atom, 3n forces, 6 virials) of a frame and, on request, their derivatives with respect to the
-    parameters in the order of `_pack`, (1 + 3n + 6, parameters)."""
+    """(energy per atom, forces, 6 virials) of a frame, the rows of its basis, and, on request, their derivatives with
+    respect to the parameters in the order of `_pack`, (1 + x, parameters)."""
     n, species = len(basis.types), len(model.elements)
     neurons, split = model.neurons, model.n_max[0] + 1
-    rows = 3 * n + 6
+    rows = len(basis.rows) - 1
     energy, first = 0.0, np.zeros(rows)
     j_full = np.zeros((1 + rows, _pack(model).size), dtype=np.float32) if jacobian else None
     per = neurons * (model.dim + 2)
@@ -248,14 +266,16 @@ class _Problem:
         self.model = model
         self.bases = [FrameBasis.of(model, frame) for frame in frames]
         self.scales, self.values = [], []
+        self.numbers = [7 + 3 * len(frame.atoms) for frame in frames]
         for frame, basis, weight in zip(frames, self.bases, frame_weights, strict=True):
             n = len(frame.atoms)
             stress = frame.stress_eV_per_A3
             virial = basis.volume_A3 * np.array([0.5 * (stress[a, b] + stress[b, a]) for a, b in _VOIGT])
-            self.values.append(np.concatenate([[frame.energy_eV / n], frame.forces_eV_per_A.ravel(), virial]))
-            self.scales.append(np.sqrt(weight) * np.concatenate([
-                [1.0 / targets.energy_eV_per_atom], np.full(3 * n, 1.0 / targets.force_eV_per_A),
-                np.full(6, EV_PER_A3_IN_GPA / basis.volume_A3 / targets.stress_GPa)]))
+            value = np.concatenate([[frame.energy_eV / n], frame.forces_eV_per_A.ravel(), virial])
+            scale = np.concatenate([[1.0 / targets.energy_eV_per_atom], np.full(3 * n, 1.0 / targets.force_eV_per_A),
+                                    np.full(6, EV_PER_A3_IN_GPA / basis.volume_A3 / targets.stress_GPa)])
+            self.values.append(value[basis.rows])
+            self.scales.append(np.sqrt(weight * basis.times) * scale[basis.rows])
 
     def misfit(self, p: np.ndarray) -> float:
         model = _unpack(self.model, p)
@@ -265,25 +285,52 @@ class _Problem:
     def score(self, p: np.ndarray) -> float:
         """Mean over frames of the root mean square misfit: unlike `misfit`, one odd frame does not decide it."""
         model = _unpack(self.model, p)
-        return float(np.mean([np.sqrt(np.mean(((predict(model, basis)[0] - value) * scale) ** 2))
-                              for basis, value, scale in zip(self.bases, self.values, self.scales, strict=True)]))
+        return float(np.mean([np.sqrt((((predict(model, basis)[0] - value) * scale) ** 2).sum() / number) for
+                              basis, value, scale, number in
+                              zip(self.bases, self.values, self.scales, self.numbers, strict=True)]))
 
     def normal_equations(self, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """J^T J and J^T r; the products in single precision, sums over blocks of rows in double."""
         model = _unpack(self.model, p)
-        hessian, gradient = np.zeros((p.size, p.size)), np.zeros(p.size)
-        rows: list[np.ndarray] = []
-        for number, (basis, value, scale) in enumerate(zip(self.bases, self.values, self.scales, strict=True)):
-            found, jacobian = predict(model, basis, jacobian=True)
-            assert jacobian is not None
-            jacobian *= scale[:, None].astype(np.float32)
-            gradient += jacobian.T @ ((found - value) * scale)
-            rows.append(jacobian)
-            if sum(map(len, rows)) > 2000 or number == len(self.bases) - 1:
-                stacked = np.concatenate(rows)
-                hessian += stacked.T @ stacked
-                rows = []
+        hessian, gradient = np.zeros((p.size, p.size), order="F"), np.zeros(p.size)
+        alike: dict[tuple[int, ...], list[int]] = {}
+        for number, basis in enumerate(self.bases):
+            alike.setdefault(tuple(np.unique(basis.types).tolist()), []).append(number)
+        for present, members in alike.items():
+            columns = _columns(model, present)
+            total = hessian if len(columns) == p.size else np.zeros((len(columns), len(columns)), order="F")
+            product, rows = np.zeros(total.shape, dtype=np.float32, order="F"), []
+            for number in members:
+                scale = self.scales[number]
+                found, jacobian = predict(model, self.bases[number], jacobian=True)
+                assert jacobian is not None
+                rows.append(jacobian[:, columns] * scale[:, None].astype(np.float32))
+                gradient[columns] += rows[-1].T @ ((found - self.values[number]) * scale).astype(np.float32)
+                if sum(map(len, rows)) > 2000 or number == members[-1]:
+                    # Into the same memory each time, whose first touch costs as much as half of the product.
+                    total += scipy.linalg.blas.ssyrk(1.0, np.concatenate(rows).T, c=product, overwrite_c=True,
+                                                     lower=True)
+                    rows = []
+            if total is not hessian:
+                hessian[np.ix_(columns, columns)] += total
+        for start in range(0, p.size, 1024):  # the products filled the lower triangle only
+            block = slice(start, start + 1024)
+            corner = np.tril(hessian[block, block])
+            hessian[block, block] = corner + np.tril(corner, -1).T
+            hessian[block, start + 1024:] = hessian[start + 1024:, block].T
         return hessian, gradient
+
+
+def _columns(model: NEPModel, present: tuple[int, ...]) -> np.ndarray:
+    """Parameters, by their places in `_pack`, that a frame of the element numbers `present` depends on."""
+    absent = np.setdiff1d(np.arange(len(model.elements)), present)
+    marks = dataclasses.replace(model, **{name: np.ones_like(getattr(model, name)) for name in
+                                          ("w0", "b0", "w1", "c_radial", "c_angular")}, b1=1.0)
+    for name in ("w0", "b0", "w1"):
+        getattr(marks, name)[absent] = 0.0
+    for name in ("c_radial", "c_angular"):  # (n, k, element of the centre, element of the neighbour)
+        getattr(marks, name)[:, :, absent] = getattr(marks, name)[:, :, :, absent] = 0.0
+    return np.flatnonzero(_pack(marks))
 
 
 @dataclass(frozen=True, eq=False)
@@ -349,7 +396,8 @@ def refine(model: NEPModel, train: Sequence[LabelledFrame], validation: Sequence
         for _ in range(8):
             hessian[np.diag_indices_from(hessian)] = diagonal + damping * spring
             try:
-                step = scipy.linalg.solve(hessian, -gradient, assume_a="pos", check_finite=False)
+                factor = scipy.linalg.cho_factor(hessian, lower=True, check_finite=False)
+                step = scipy.linalg.cho_solve(factor, -gradient, check_finite=False)
                 trial_loss = total(p + step)
             except scipy.linalg.LinAlgError:  # the products are of single precision
                 trial_loss = np.inf
