@@ -68,6 +68,8 @@ def calibrate(
         record.citations += ["bootstrap: Efron and Tibshirani (1993)", "grade: 10.1016/j.commatsci.2017.08.031"]
     summary = result.as_dict()
     rows = [[name, int(row["atoms"] or 0), row["spread"], row["grade"]] for name, row in result.ranks.items()]
+    rows.append(["whole frames inside", int(result.frame_ranks["frames"] or 0), result.frame_ranks["spread"],
+                 result.frame_ranks["grade"]])
     cover = [[name, f"{100 * c['raw']:.1f} %", f"{100 * c['calibrated']:.1f} %"]
              for name, c in summary["coverage"].items()]
     failing = [name for name, good in summary["passes"].items() if not good]

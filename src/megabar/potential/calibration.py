@@ -87,7 +87,9 @@ class Calibration:
     """Coverage and ranks.
 
     `factor` widens the committee's spread. `coverage` has a row for each nominal share: raw, and calibrated on other
-    families. `ranks` are Spearman's correlations by measure and set ("inside", "outside", "all", and regions).
+    families. `ranks` are Spearman's correlations by measure and set ("inside", "outside", "all", and regions);
+    `frame_ranks` those of whole frames, inside: RMS spread and largest grade against the RMS error. `hindsight` is how
+    well the RMS error of its own frame ranks an atom inside: where all frames are alike, no measure gets far.
     `by_pressure` tells error and measures beyond the training pressures from those within; `grade_law` is (a, b) of
     error = a grade^b, fitted to the medians of inside atoms, eV/A.
     """
@@ -96,6 +98,8 @@ class Calibration:
     factor: float
     coverage: tuple[tuple[float, float, float], ...]
     ranks: Mapping[str, Mapping[str, float | None]]
+    frame_ranks: Mapping[str, float | None]
+    hindsight: float | None
     by_pressure: tuple[Mapping[str, float], ...]
     grade_law: tuple[float, float]
 
@@ -117,6 +121,7 @@ class Calibration:
             "spread_factor": self.factor,
             "coverage": {f"{share:.1%}": {"raw": at[share][0], "calibrated": at[share][1]} for share in LEVELS},
             "rank_correlation": {name: dict(row) for name, row in self.ranks.items()},
+            "rank_correlation_of_frames": dict(self.frame_ranks), "rank_correlation_in_hindsight": self.hindsight,
             "wanted_rank": WANTED_RANK, "passes": {m: (inside[m] or 0.0) >= WANTED_RANK for m in MEASURES},
             "best_measure": self.best, "by_pressure": [dict(row) for row in self.by_pressure],
             "grade_law_eV_per_A": {"a": self.grade_law[0], "b": self.grade_law[1]},
@@ -205,8 +210,8 @@ def calibrate(atoms: AtomErrors, seed: int = 0) -> Calibration:
                     "grade": _rank(atoms.grade[mask], atoms.potential_error_eV_per_A[mask]),
                     "atoms": float(mask.sum())}
              for name, mask in sets.items() if mask.any()}
-    return Calibration(atoms, _factor(z), coverage, ranks, tuple(_by_pressure(atoms)), _grade_law(
-        atoms.grade[inside], atoms.potential_error_eV_per_A[inside]))
+    return Calibration(atoms, _factor(z), coverage, ranks, *_by_frame(atoms, inside), tuple(_by_pressure(atoms)),
+                       _grade_law(atoms.grade[inside], atoms.potential_error_eV_per_A[inside]))
 
 
 def _factor(z: np.ndarray) -> float:
@@ -218,6 +223,22 @@ def _rank(measure: np.ndarray, error: np.ndarray) -> float | None:
     if len(measure) < 10 or np.ptp(measure) == 0.0 or np.ptp(error) == 0.0:
         return None
     return float(spearmanr(measure, error).statistic)
+
+
+def _by_frame(atoms: AtomErrors, mask: np.ndarray) -> tuple[dict[str, float | None], float | None]:
+    """Ranks of whole frames by measure, and of atoms by what the error of their frame turned out to be."""
+    error, spread = (_length(v[mask]) for v in (atoms.error_eV_per_A, atoms.spread_eV_per_A))
+    _, frame = np.unique(atoms.frame[mask], return_inverse=True)
+
+    def root_mean_square(values: np.ndarray) -> np.ndarray:
+        return np.asarray(np.sqrt(np.bincount(frame, values**2) / np.bincount(frame)))
+
+    largest = np.zeros(int(frame.max()) + 1)
+    np.maximum.at(largest, frame, atoms.grade[mask])
+    whole = root_mean_square(error)
+    return {"spread": _rank(root_mean_square(spread), whole),
+            "grade": _rank(largest, root_mean_square(atoms.potential_error_eV_per_A[mask])),
+            "frames": float(len(whole))}, _rank(whole[frame], error)
 
 
 def _grade_law(grade: np.ndarray, error: np.ndarray, bins: int = 8) -> tuple[float, float]:
