@@ -1,5 +1,7 @@
 """Labelled sets: what is refused, how siblings are split, shifts and manifests."""
 
+import gzip
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -7,7 +9,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from megabar.crystals.files import write_frames
+from megabar.crystals.files import read_frames, write_frames
 from megabar.errors import InputError, LabelMissing
 from megabar.potential.dataset import (
     dataset_hash,
@@ -124,3 +126,19 @@ def test_hash_ignores_order_and_sees_changes():
 
 def test_hydrogen_per_metal():
     assert h_per_metal(Atoms("Ca2H5")) == 2.5 and h_per_metal(Atoms("H2")) is None and h_per_metal(Atoms("Ca")) == 0.0
+
+
+def test_a_packed_file_is_read_like_a_plain_one_and_once(tmp_path, monkeypatch):
+    """ASE seeks to each frame, and a gzip stream starts again for each seek back: 43 s for 2503 frames."""
+    frames = [Atoms("H2", positions=[[0, 0, 0], [0.1 * k, 0, 0.75]], cell=[4, 4, 4], pbc=True) for k in range(5)]
+    for name in ("plain.extxyz", "packed.extxyz.gz"):
+        write_frames(tmp_path / name, frames)
+    plain = read_frames(tmp_path / "plain.extxyz")
+    monkeypatch.setattr(gzip.GzipFile, "rewind", lambda self: pytest.fail("unpacked again"))
+    packed = read_frames(tmp_path / "packed.extxyz.gz")
+    assert len(packed) == 5 and all(a == b for a, b in zip(plain, packed, strict=True))
+    whole = (tmp_path / "packed.extxyz.gz").read_bytes()
+    for damaged in (whole[:-20], b"no gzip at all"):
+        (tmp_path / "packed.extxyz.gz").write_bytes(damaged)
+        with pytest.raises(InputError, match="cannot be read"):
+            read_frames(tmp_path / "packed.extxyz.gz")
