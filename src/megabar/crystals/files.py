@@ -23,11 +23,10 @@ def read_frames(path: str | Path) -> list[Atoms]:
     name = source.name.removesuffix(".gz")
     kind = "extxyz" if name.endswith((".extxyz", ".xyz")) else None
     try:
-        if kind and source.suffix == ".gz":
-            # ASE seeks to each frame; a packed file would be unpacked from its beginning each time.
-            frames = read(StringIO(gzip.decompress(source.read_bytes()).decode("utf-8")), index=":", format=kind)
-        else:
-            frames = read(source, index=":", format=kind)
+        # ASE seeks to each frame; a packed file would be unpacked from its beginning each time.
+        packed = kind is not None and source.suffix == ".gz"
+        content = StringIO(gzip.decompress(source.read_bytes()).decode("utf-8")) if packed else source
+        frames = read(content, index=":", format=kind)
     except Exception as error:  # ASE's readers raise anything at all on damaged files
         raise InputError(f"{source}: cannot be read ({' '.join(str(error).split())[:120] or type(error).__name__}); "
                          "is it a whole extxyz, CIF, POSCAR or .res file?") from None

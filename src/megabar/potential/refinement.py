@@ -266,7 +266,6 @@ class _Problem:
         self.model = model
         self.bases = [FrameBasis.of(model, frame) for frame in frames]
         self.scales, self.values = [], []
-        self.numbers = [7 + 3 * len(frame.atoms) for frame in frames]
         for frame, basis, weight in zip(frames, self.bases, frame_weights, strict=True):
             n = len(frame.atoms)
             stress = frame.stress_eV_per_A3
@@ -285,9 +284,8 @@ class _Problem:
     def score(self, p: np.ndarray) -> float:
         """Mean over frames of the root mean square misfit: unlike `misfit`, one odd frame does not decide it."""
         model = _unpack(self.model, p)
-        return float(np.mean([np.sqrt((((predict(model, basis)[0] - value) * scale) ** 2).sum() / number) for
-                              basis, value, scale, number in
-                              zip(self.bases, self.values, self.scales, self.numbers, strict=True)]))
+        return float(np.mean([np.sqrt((((predict(model, basis)[0] - value) * scale) ** 2).sum() / basis.times.sum())
+                              for basis, value, scale in zip(self.bases, self.values, self.scales, strict=True)]))
 
     def normal_equations(self, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """J^T J and J^T r; the products in single precision, sums over blocks of rows in double."""
@@ -376,12 +374,10 @@ def refine(model: NEPModel, train: Sequence[LabelledFrame], validation: Sequence
         told = 0.0 if prior is None else prior.misfit(q - origin)
         return training.misfit(q) + float((strength * (q - centre) ** 2).sum()) + told
 
-    state = None
     # Rounded, since sums of single-precision products may differ in their last digits from run to run.
     sets = [[np.concatenate(part) for part in (s.values, s.scales)] for s in (training, held) if s]
     identity = content_hash([np.round(origin, 5), ridge, prior is None, sets])
-    if checkpoint is not None and checkpoint.is_file():
-        state = _State.read(checkpoint, identity)
+    state = _State.read(checkpoint, identity) if checkpoint is not None else None
     if state is None:
         state = _State(0, p, total(p), 30.0, 0, held.score(p) if held else np.inf, p, False)
     p, loss, damping, since, best = state.p, state.loss, state.damping, state.since, (state.best_score, state.best_p)
@@ -443,7 +439,7 @@ class _State:
 
     @classmethod
     def read(cls, path: Path, identity: str) -> _State | None:
-        """What `path` holds, or None when it is of another refinement or no whole file."""
+        """What `path` holds, or None when it is missing, of another refinement or no whole file."""
         try:
             with np.load(path) as stored:
                 if str(stored["identity"]) != identity:
